@@ -1,0 +1,111 @@
+//! Every key of the configuration.
+//!
+//! Each table is defined by the crate that acts on it; here they are put together.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use switchboard_config::{ByteSize, Secret, TimeSpan};
+use switchboard_egress::EgressSettings;
+use switchboard_listen::http::HttpConfig;
+
+/// The configuration of a daemon.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Files with `mcpServers`, read as their owners read them; relative to this file. An upstream
+    /// of the same name here replaces the one there.
+    pub import: Vec<PathBuf>,
+    /// How clients reach the daemon.
+    pub http: HttpConfig,
+    /// Who may use it.
+    pub auth: AuthConfig,
+    /// Where it may connect to.
+    pub egress: EgressSettings,
+    /// What it writes down.
+    pub log: LogConfig,
+    /// How it starts and stops.
+    pub daemon: DaemonConfig,
+    /// The MCP servers, by name: letters, digits, `-` and single `_` inside.
+    pub upstream: BTreeMap<String, switchboard_upstream::Settings>,
+}
+
+/// Who may use the daemon.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthConfig {
+    /// The key that clients present, at least 16 characters. Absent: one is generated and kept in
+    /// the state directory (`switchboard show-key`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<Secret>,
+    /// How long the old key stays valid after `switchboard rotate-key`.
+    pub rotate_grace: TimeSpan,
+}
+
+/// What the daemon writes down.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as
+    /// `info,switchboard_upstream=debug`.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+    /// A file that has grown to this size is put aside for a new one.
+    #[schemars(extend("x-minimum" = "64 KiB", "x-maximum" = "1 GiB"))]
+    pub file_size: ByteSize,
+    /// So is a file of this age.
+    pub file_age: TimeSpan,
+    /// How many files are kept beside the current one.
+    #[schemars(range(min = 0, max = 100))]
+    pub files: u32,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How the daemon starts and stops.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DaemonConfig {
+    /// How long a stopping daemon waits for calls in flight. 25 s: service managers commonly kill
+    /// after 30 s, and children are to be ended in the time that is left.
+    pub drain: TimeSpan,
+    /// How long a list waits for servers that are being started for the first time; what is missing
+    /// follows as `list_changed`. 5 s: clients commonly give up a list after 10 to 30 s.
+    pub list_wait: TimeSpan,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self { api_key: None, rotate_grace: TimeSpan::from_mins(24 * 60) }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+            file_size: ByteSize::from_mib(10),
+            file_age: TimeSpan::from_mins(7 * 24 * 60),
+            files: 5,
+        }
+    }
+}
+
+impl Default for DaemonConfig {
+    fn default() -> Self {
+        Self { drain: TimeSpan::from_secs(25), list_wait: TimeSpan::from_secs(5) }
+    }
+}

@@ -1,0 +1,232 @@
+//! The upstreams that run, and the catalog made of what they list.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use switchboard_client::control::{Reloaded, UpstreamStatus};
+use switchboard_core::{Catalog, Gateway, Member, Peer, Snapshot};
+use switchboard_telemetry::metrics::Metrics;
+use switchboard_upstream::{Environment, Events, State, Status, Upstream};
+use tokio::sync::Notify;
+
+use crate::measured::Measured;
+use crate::plan::Plan;
+
+/// All upstreams, by name.
+pub(crate) struct Fleet {
+    gateway: Arc<Gateway>,
+    environment: Environment,
+    metrics: Metrics,
+    running: Mutex<Running>,
+    changed: Arc<Notify>,
+}
+
+struct Running {
+    upstreams: BTreeMap<String, Vessel>,
+    list_wait: Duration,
+    /// The last conflicts that were logged, so that they are logged once.
+    conflicts: Vec<String>,
+}
+
+#[derive(Clone)]
+struct Vessel {
+    upstream: Arc<Upstream>,
+    peer: Arc<dyn Peer>,
+}
+
+/// Lists that change together are put into one catalog.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// Passes on what upstreams report.
+pub(crate) struct Report {
+    changed: Arc<Notify>,
+    metrics: Metrics,
+    /// The gateway holds the upstreams, which hold this.
+    gateway: Weak<Gateway>,
+}
+
+impl Report {
+    pub(crate) fn new(metrics: Metrics, gateway: &Arc<Gateway>) -> (Arc<Self>, Arc<Notify>) {
+        let changed = Arc::new(Notify::new());
+        let gateway = Arc::downgrade(gateway);
+        (Arc::new(Self { changed: Arc::clone(&changed), metrics, gateway }), changed)
+    }
+}
+
+impl Events for Report {
+    fn lists_changed(&self, _: &str) {
+        self.changed.notify_one();
+    }
+
+    fn state_changed(&self, upstream: &str, status: &Status) {
+        // The last word of one that was removed or replaced, whose series is another's or gone.
+        if status.state == State::Stopped {
+            return;
+        }
+        let metrics = self.metrics.upstream(upstream);
+        metrics.set_state(status.state.as_str());
+        if status.state == State::Starting && status.restarts > 0 {
+            metrics.restarted();
+        }
+    }
+
+    fn resource_updated(&self, upstream: &str, uri: &str) {
+        if let Some(gateway) = self.gateway.upgrade() {
+            gateway.resource_updated(upstream, uri);
+        }
+    }
+}
+
+impl Fleet {
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        environment: Environment,
+        metrics: Metrics,
+        changed: Arc<Notify>,
+    ) -> Self {
+        let running = Running {
+            upstreams: BTreeMap::new(),
+            list_wait: Duration::ZERO,
+            conflicts: Vec::new(),
+        };
+        Self { gateway, environment, metrics, running: Mutex::new(running), changed }
+    }
+
+    /// Makes the upstreams those of `plan`. What did not change is not touched; what is no longer
+    /// there ends in the background, with the calls that it still has.
+    pub(crate) fn apply(&self, plan: &Plan, list_wait: Duration) -> Reloaded {
+        let mut report = Reloaded::default();
+        let mut leaving = Vec::new();
+        {
+            let mut running = self.running.lock().expect("no one panics holding it");
+            running.list_wait = list_wait;
+            let gone: Vec<_> = running
+                .upstreams
+                .iter()
+                .filter(|(name, vessel)| {
+                    let planned = plan.upstreams.get(*name).map(|planned| &planned.settings);
+                    planned != Some(vessel.upstream.settings())
+                })
+                .map(|(name, _)| name.clone())
+                .collect();
+            for name in &gone {
+                leaving.extend(running.upstreams.remove(name));
+                if !plan.upstreams.contains_key(name) {
+                    report.removed.push(name.clone());
+                }
+            }
+            for (name, planned) in &plan.upstreams {
+                if running.upstreams.contains_key(name) {
+                    report.unchanged.push(name.clone());
+                    continue;
+                }
+                let known =
+                    if gone.contains(name) { &mut report.changed } else { &mut report.added };
+                known.push(name.clone());
+                let settings = planned.settings.clone();
+                let upstream = Upstream::new(name, settings, self.environment.clone())
+                    .expect("the plan checked the prefix");
+                let inner = Arc::clone(&upstream) as Arc<dyn Peer>;
+                let metrics = self.metrics.upstream(name);
+                let peer = Arc::new(Measured { inner, metrics });
+                running.upstreams.insert(name.clone(), Vessel { upstream, peer });
+            }
+        }
+        self.metrics.retain_upstreams(|name| plan.upstreams.contains_key(name));
+        self.publish();
+        for vessel in leaving {
+            self.environment.tasks.spawn(async move { vessel.upstream.stop().await });
+        }
+        report
+    }
+
+    /// Starts what is to run before anybody asks for it.
+    pub(crate) fn wake(&self) {
+        for vessel in self.vessels() {
+            if vessel.upstream.wants_to_run() {
+                vessel.upstream.wake();
+            }
+        }
+    }
+
+    /// Keeps the catalog up to date, for as long as it is polled.
+    pub(crate) async fn follow(&self) {
+        loop {
+            self.changed.notified().await;
+            tokio::time::sleep(SETTLE).await;
+            self.publish();
+        }
+    }
+
+    /// Ends all upstreams; returns when nothing of them is left.
+    pub(crate) async fn stop(&self) {
+        let stopping: Vec<_> = self
+            .vessels()
+            .into_iter()
+            .map(|vessel| self.environment.tasks.spawn(async move { vessel.upstream.stop().await }))
+            .collect();
+        for stopped in stopping {
+            // A task that was ended from outside has nothing left to stop.
+            let _ = stopped.await;
+        }
+    }
+
+    pub(crate) fn status(&self) -> Vec<UpstreamStatus> {
+        self.vessels().iter().map(|vessel| describe(&vessel.upstream)).collect()
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Upstream>> {
+        let running = self.running.lock().expect("no one panics holding it");
+        running.upstreams.get(name).map(|vessel| Arc::clone(&vessel.upstream))
+    }
+
+    fn vessels(&self) -> Vec<Vessel> {
+        let running = self.running.lock().expect("no one panics holding it");
+        running.upstreams.values().cloned().collect()
+    }
+
+    fn publish(&self) {
+        // Held while the snapshot is built and swapped, so that an older one never comes last.
+        let mut running = self.running.lock().expect("no one panics holding it");
+        let catalog = Catalog::build(running.upstreams.values().map(member).collect());
+        if catalog.conflicts() != running.conflicts {
+            running.conflicts = catalog.conflicts().to_vec();
+            for conflict in &running.conflicts {
+                tracing::warn!(conflict, "two things have one name");
+            }
+        }
+        self.gateway.publish(Snapshot { catalog, list_wait: running.list_wait });
+    }
+}
+
+fn member(vessel: &Vessel) -> Member {
+    let view = vessel.upstream.view();
+    Member {
+        name: Arc::clone(vessel.upstream.name()),
+        prefix: vessel.upstream.prefix().clone(),
+        filter: vessel.upstream.filter(),
+        peer: Arc::clone(&vessel.peer),
+        lists: view.lists,
+        learning: view.learning,
+    }
+}
+
+fn describe(upstream: &Upstream) -> UpstreamStatus {
+    let status = upstream.status();
+    let settings = upstream.settings();
+    UpstreamStatus {
+        name: upstream.name().to_string(),
+        kind: settings.kinds().first().copied().unwrap_or_default().to_owned(),
+        state: status.state.as_str().to_owned(),
+        since_seconds: status.since.elapsed().as_secs(),
+        pid: status.pid,
+        revision: status.version.map(str::to_owned),
+        software: status.software,
+        restarts: status.restarts,
+        in_flight: upstream.in_flight(),
+        tools: upstream.view().lists.map(|lists| lists.tools.len()),
+        optional: settings.optional,
+        problem: status.problem,
+    }
+}

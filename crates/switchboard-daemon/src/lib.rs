@@ -1,0 +1,35 @@
+//! The composition root: what the configuration says is built, run, reloaded and drained here.
+//!
+//! [`run`](run()) reads from top to bottom as the life of a daemon. The parts it puts together: the
+//! [`plan`](plan()) (what the configuration asks for, checked), the fleet (the upstreams that run),
+//! the gateway of `switchboard-core`, and the listeners.
+
+mod config;
+mod control;
+mod embedded;
+mod fleet;
+mod lock;
+mod login;
+mod measured;
+mod notify;
+mod operations;
+mod outside;
+mod paths;
+mod place;
+mod plan;
+mod problem;
+mod rules;
+mod run;
+mod seal;
+mod sources;
+mod unix;
+
+pub use config::{AuthConfig, Config, DaemonConfig, LogConfig, LogFormat};
+pub use embedded::run_embedded;
+pub use lock::{LockError, holder};
+pub use outside::{authorizer, owner};
+pub use paths::{DEFAULT_INSTANCE, Paths, PathsError};
+pub use plan::{Plan, PlannedUpstream, plan};
+pub use problem::StartProblem;
+pub use run::{Launch, Ready, run};
+pub use sources::Sources;

@@ -1,0 +1,524 @@
+//! The life of a daemon, from its configuration to its exit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use switchboard_auth::{Key, KeyFile, Keys};
+use switchboard_client::control::{Reloaded, Reply, Status};
+use switchboard_core::{Gateway, Kind, Snapshot};
+use switchboard_listen::Front;
+use switchboard_listen::http::{BindError, FrontDesk, HttpListener};
+use switchboard_listen::lines;
+use switchboard_process::{GuardCommand, Options, Spawner, allowed_environment};
+use switchboard_telemetry::log::{self, Reloadable};
+use switchboard_telemetry::metrics::Metrics;
+use switchboard_upstream::{Environment, ListCache};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, LogFormat};
+use crate::control;
+use crate::fleet::{Fleet, Report};
+use crate::lock::{Lock, LockError};
+use crate::login::KeyLogin;
+use crate::notify::ServiceManager;
+use crate::operations::{Counters, Desk};
+use crate::outside::{Outside, owner};
+use crate::paths::Paths;
+use crate::plan::{Plan, plan};
+use crate::problem::StartProblem;
+use crate::seal;
+use crate::sources::Sources;
+use crate::unix::PrivateSocket;
+
+/// What a daemon is started with.
+pub struct Launch {
+    pub paths: Paths,
+    pub sources: Sources,
+    /// Whether the log also goes to standard error: somebody is looking.
+    pub log_to_stderr: bool,
+    /// Ends what is left if this process is killed.
+    pub guard: Option<GuardCommand>,
+    /// Called once, when clients can connect.
+    pub on_ready: Box<dyn FnOnce(&Ready) + Send>,
+}
+
+/// A daemon that takes requests.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Where clients connect: `http://127.0.0.1:8765/mcp`.
+    pub address: String,
+    pub pid: u32,
+}
+
+/// What the parts of a running daemon share.
+pub(crate) struct Daemon {
+    pub paths: Paths,
+    pub sources: Sources,
+    pub gateway: Arc<Gateway>,
+    pub fleet: Arc<Fleet>,
+    pub login: Arc<KeyLogin>,
+    /// As it was last read.
+    pub config: Mutex<Config>,
+    /// As the process was started; what cannot change is compared with this.
+    pub started_with: Config,
+    /// Held while the configuration or the key is changed: one change after another.
+    pub changing: tokio::sync::Mutex<()>,
+    pub log: Reloadable,
+    pub address: String,
+    pub metrics: Metrics,
+    pub started: Instant,
+    /// Cancelled when the daemon is to end.
+    pub stop: CancellationToken,
+    /// Cancelled when everything has ended but the answer to whoever asked for it.
+    pub stopped: CancellationToken,
+    pub service_manager: ServiceManager,
+}
+
+/// How long a child may take to end before it is killed.
+pub(crate) const CHILD_GRACE: Duration = Duration::from_secs(5);
+
+/// Clients over the socket at once: the programs of one person, and with the connections over HTTP
+/// fewer than the 1,024 descriptors that a process commonly may have.
+const MCP_PLACES: usize = 256;
+
+/// Commands under way at once, those that follow a log included.
+const CONTROL_PLACES: usize = 64;
+
+/// How long the last answers on the control socket may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Runs a daemon until it is told to stop.
+///
+/// # Errors
+///
+/// [`StartProblem`] when it could not start; nothing of it is left then.
+pub async fn run(launch: Launch) -> Result<(), StartProblem> {
+    let Launch { paths, sources, log_to_stderr, guard, on_ready } = launch;
+    let config = sources.load().map_err(StartProblem::configuration)?.value;
+    let wanted =
+        plan(&config, &sources.file, &sources.variables).map_err(StartProblem::configuration)?;
+    make_private(&paths.state)?;
+    let lock = Lock::take(&paths.lock()).map_err(|error| lock_problem(&error, &paths))?;
+    let mut signals = Signals::take();
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), now());
+    let log = start_log(&config, Some(&paths), log_to_stderr, &metrics)?;
+    let keys = keys(&config, &paths).await?;
+
+    let listener = bind(&config).await?;
+    let socket = |path: &Path, places: usize| {
+        PrivateSocket::bind(path, places).map_err(|error| {
+            StartProblem::new("socket-unusable", format!("cannot open `{}`", path.display()))
+                .because(error)
+        })
+    };
+    let control_socket = socket(&paths.control_socket(), CONTROL_PLACES)?;
+    let mcp_socket = socket(&paths.mcp_socket(), MCP_PLACES)?;
+
+    let (fleet, gateway, spawner) = assemble(&paths, &sources, &config, &metrics, guard).await?;
+    report_plan(&wanted);
+    fleet.apply(&wanted, config.daemon.list_wait.as_duration());
+
+    let daemon = Arc::new(Daemon {
+        address: format!("{}://{}/mcp", config.http.scheme(), listener.address()),
+        service_manager: ServiceManager::new(sources.variables.get("NOTIFY_SOCKET").cloned()),
+        config: Mutex::new(config.clone()),
+        started_with: config.clone(),
+        changing: tokio::sync::Mutex::new(()),
+        login: Arc::new(KeyLogin::new(keys)),
+        started: Instant::now(),
+        stop: CancellationToken::new(),
+        stopped: CancellationToken::new(),
+        paths,
+        sources,
+        gateway,
+        fleet,
+        log,
+        metrics,
+    });
+    let clients = listen(&daemon, &config, listener, mcp_socket);
+    let commands = TaskTracker::new();
+    commands.spawn({
+        let daemon = Arc::clone(&daemon);
+        let (tasks, stopped) = (commands.clone(), daemon.stopped.clone());
+        control_socket.serve(tasks, stopped, move |s| control::serve(Arc::clone(&daemon), s))
+    });
+
+    tracing::info!(address = daemon.address, version = env!("CARGO_PKG_VERSION"), "ready");
+    daemon.service_manager.tell("READY=1");
+    on_ready(&Ready { address: daemon.address.clone(), pid: std::process::id() });
+    daemon.fleet.wake();
+
+    tokio::select! {
+        () = wait_for_stop(&daemon, &mut signals) => {}
+        () = daemon.fleet.follow() => {}
+        () = daemon.login.follow() => {}
+    }
+    drain(&daemon, &clients, &spawner, &mut signals).await;
+    daemon.stopped.cancel();
+    commands.close();
+    let _ = tokio::time::timeout(GOODBYE, commands.wait()).await;
+    drop(lock);
+    Ok(())
+}
+
+/// Everything between the listeners and the servers.
+pub(crate) async fn assemble(
+    paths: &Paths,
+    sources: &Sources,
+    config: &Config,
+    metrics: &Metrics,
+    guard: Option<GuardCommand>,
+) -> Result<(Arc<Fleet>, Arc<Gateway>, Spawner), StartProblem> {
+    let options = Options { state_dir: paths.children(), guard };
+    let (spawner, settled) = Spawner::start(options).await.map_err(|error| {
+        let cause = format!("{error}: {}", error.cause);
+        StartProblem::new("process-ledger", "children cannot be recorded").because(cause)
+    })?;
+    for leftover in &settled.killed {
+        tracing::warn!(
+            pid = leftover.pid,
+            upstream = leftover.label,
+            "ended a child that an earlier daemon left"
+        );
+    }
+    let variables: BTreeMap<_, _> =
+        sources.variables.iter().map(|(name, value)| (name.clone(), value.into())).collect();
+    let gateway = Arc::new(Gateway::new(Snapshot::default(), seal::open(paths, now()).await?));
+    let (events, changed) = Report::new(metrics.clone(), &gateway);
+    let (egress, state) = (config.egress.clone(), paths.state.clone());
+    let outside = tokio::task::spawn_blocking(move || Outside::open(&egress, &state)).await;
+    let Outside { guard, logins } = outside.expect("opening does not panic")?;
+    let environment = Environment {
+        spawner: spawner.clone(),
+        child_variables: allowed_environment(&variables),
+        cache: ListCache::new(paths.lists()),
+        guard,
+        logins,
+        owner: owner(),
+        tasks: TaskTracker::new(),
+        events,
+    };
+    let fleet = Fleet::new(Arc::clone(&gateway), environment, metrics.clone(), changed);
+    Ok((Arc::new(fleet), gateway, spawner))
+}
+
+/// What is listened on, and what is under way there.
+struct Clients {
+    front: Arc<Front>,
+    /// Cancelled to take no more connections.
+    closed: CancellationToken,
+}
+
+fn listen(
+    daemon: &Arc<Daemon>,
+    config: &Config,
+    listener: HttpListener,
+    mcp_socket: PrivateSocket,
+) -> Clients {
+    let (tasks, draining) = (TaskTracker::new(), CancellationToken::new());
+    let front = Front::new(Arc::clone(&daemon.gateway), tasks.clone(), draining.clone());
+    let front = Arc::new(front.with_meter(Arc::new(Counters::new(daemon.metrics.clone()))));
+    let closed = CancellationToken::new();
+    let operations = Arc::new(Desk::new(
+        Arc::clone(&daemon.gateway),
+        Arc::clone(&daemon.fleet),
+        daemon.metrics.clone(),
+        draining,
+    ));
+    // Whoever comes over the socket takes of the same as whoever comes over HTTP.
+    let limits = lines::Limits { bounds: Some(listener.bounds()), ..lines::Limits::default() };
+    let login = Arc::clone(&daemon.login);
+    let desk = FrontDesk { front: Arc::clone(&front), login, operations };
+    let http = listener.serve(config.http.clone(), desk, closed.clone());
+    tasks.spawn(http);
+    tasks.spawn({
+        let (front, owner) = (Arc::clone(&front), daemon.login.owner());
+        mcp_socket.serve(tasks.clone(), closed.clone(), move |stream| {
+            let (front, owner) = (Arc::clone(&front), owner.clone());
+            let (reader, writer) = stream.into_split();
+            lines::serve(front, owner, limits.clone(), reader, writer)
+        })
+    });
+    Clients { front, closed }
+}
+
+/// The signals that a daemon acts on.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Taken before anybody is told that we run: until then SIGHUP would end the process.
+    fn take() -> Self {
+        let take = |kind| signal(kind).expect("the runtime handles signals");
+        Self {
+            terminate: take(SignalKind::terminate()),
+            interrupt: take(SignalKind::interrupt()),
+            hangup: take(SignalKind::hangup()),
+        }
+    }
+}
+
+/// Resolves when a signal or a command says so; SIGHUP reloads on the way.
+async fn wait_for_stop(daemon: &Daemon, signals: &mut Signals) {
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            () = daemon.stop.cancelled() => break,
+            _ = signals.hangup.recv() => {
+                if let Err(problem) = daemon.reload().await {
+                    let cause = problem.to_wire().cause;
+                    tracing::error!(%problem, cause, "the old configuration is kept");
+                }
+            }
+        }
+    }
+    daemon.stop.cancel();
+}
+
+/// Ends in order: no new connections, no new requests, the calls under way, the servers.
+///
+/// A second signal cuts the wait for the calls short.
+async fn drain(daemon: &Daemon, clients: &Clients, spawner: &Spawner, signals: &mut Signals) {
+    let grace = daemon.config.lock().expect("no one panics holding it").daemon.drain;
+    tracing::info!(grace = %grace, "draining");
+    daemon.service_manager.tell("STOPPING=1");
+    clients.closed.cancel();
+    clients.front.draining.cancel();
+    clients.front.tasks.close();
+    let waited = tokio::select! {
+        () = clients.front.tasks.wait() => true,
+        () = tokio::time::sleep(grace.as_duration()) => false,
+        _ = signals.terminate.recv() => false,
+        _ = signals.interrupt.recv() => false,
+    };
+    if !waited {
+        tracing::warn!(
+            tasks = clients.front.tasks.len(),
+            "calls were cut off by the end of the grace"
+        );
+    }
+    daemon.fleet.stop().await;
+    for label in spawner.close(CHILD_GRACE).await {
+        tracing::error!(upstream = label, "a child could not be ended");
+    }
+    tracing::info!("stopped");
+}
+
+impl Daemon {
+    /// Reads the configuration again and changes what differs, or nothing.
+    pub(crate) async fn reload(&self) -> Result<Reloaded, StartProblem> {
+        self.service_manager.reloading();
+        let report = self.try_reload().await;
+        self.service_manager.tell("READY=1");
+        report
+    }
+
+    async fn try_reload(&self) -> Result<Reloaded, StartProblem> {
+        let _alone = self.changing.lock().await;
+        let config = self.sources.load().map_err(StartProblem::configuration)?.value;
+        let wanted = plan(&config, &self.sources.file, &self.sources.variables)
+            .map_err(StartProblem::configuration)?;
+        let keys = keys(&config, &self.paths).await?;
+        self.log.set_filter(&config.log.level).map_err(|error| {
+            StartProblem::new("config-invalid", "log.level is not valid").because(error)
+        })?;
+        self.login.replace(keys);
+        let mut report = self.fleet.apply(&wanted, config.daemon.list_wait.as_duration());
+        self.fleet.wake();
+        report.needs_restart = needs_restart(&self.started_with, &config);
+        *self.config.lock().expect("no one panics holding it") = config;
+        report_plan(&wanted);
+        tracing::info!(
+            added = report.added.len(),
+            removed = report.removed.len(),
+            changed = report.changed.len(),
+            "reloaded"
+        );
+        Ok(report)
+    }
+
+    pub(crate) async fn rotate_key(&self, grace_seconds: u64) -> Result<Reply, StartProblem> {
+        let _alone = self.changing.lock().await;
+        if self.config.lock().expect("no one panics holding it").auth.api_key.is_some() {
+            return Err(StartProblem::new(
+                "key-configured",
+                "the key comes from the configuration",
+            )
+            .hint("change `auth.api_key` there, then `switchboard reload`"));
+        }
+        let file = KeyFile::new(self.paths.key());
+        let grace = Duration::from_secs(grace_seconds);
+        let rotated = tokio::task::spawn_blocking(move || file.rotate(now(), grace)).await;
+        let rotated = rotated.expect("rotating does not panic").map_err(key_problem)?;
+        self.login.replace(rotated.stored.keys());
+        let until =
+            rotated.previous_expires.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        Ok(Reply::Key {
+            key: rotated.stored.key().expose().to_owned(),
+            previous_valid_until: until.map(|until| until.as_secs()),
+        })
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let snapshot = self.gateway.snapshot();
+        let draining = self.stop.is_cancelled();
+        Status {
+            instance: self.paths.instance.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            state: if draining { "draining" } else { "ready" }.to_owned(),
+            address: self.address.clone(),
+            config: self.sources.file.display().to_string(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            tools: snapshot.catalog.count(Kind::Tools),
+            prompts: snapshot.catalog.count(Kind::Prompts),
+            resources: snapshot.catalog.count(Kind::Resources),
+            upstreams: self.fleet.status(),
+            conflicts: snapshot.catalog.conflicts().to_vec(),
+        }
+    }
+}
+
+/// The tables that only a new process can act on.
+fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
+    let without_level =
+        |config: &Config| crate::config::LogConfig { level: String::new(), ..config.log.clone() };
+    let mut keys = Vec::new();
+    if old.http != new.http {
+        keys.push("http".to_owned());
+    }
+    // Open connections and what was judged for them stay as they are.
+    if old.egress != new.egress {
+        keys.push("egress".to_owned());
+    }
+    if without_level(old) != without_level(new) {
+        keys.push("log".to_owned());
+    }
+    if old.daemon.drain != new.daemon.drain {
+        keys.push("daemon.drain".to_owned());
+    }
+    keys
+}
+
+fn report_plan(plan: &Plan) {
+    for note in &plan.notes {
+        tracing::warn!(note, "import");
+    }
+}
+
+pub(crate) fn start_log(
+    config: &Config,
+    paths: Option<&Paths>,
+    stderr: bool,
+    metrics: &Metrics,
+) -> Result<Reloadable, StartProblem> {
+    let file = paths.map(|paths| log::FileConfig {
+        max_bytes: config.log.file_size.bytes(),
+        max_age: config.log.file_age.as_duration(),
+        keep: config.log.files,
+        ..log::FileConfig::new(paths.log())
+    });
+    let format = match config.log.format {
+        LogFormat::Text => log::Format::Text,
+        LogFormat::Json => log::Format::Json,
+    };
+    log::init(log::LogConfig {
+        format,
+        filter: config.log.level.clone(),
+        file,
+        stderr,
+        colour: false,
+        clock: Arc::new(now),
+        lost: metrics.lost_lines(),
+    })
+    .map_err(|error| {
+        StartProblem::new(error.code(), "the log cannot be written")
+            .because(&error)
+            .hint(error.hint())
+    })
+}
+
+async fn keys(config: &Config, paths: &Paths) -> Result<Keys, StartProblem> {
+    if let Some(configured) = &config.auth.api_key {
+        let key = Key::configured(configured.expose()).map_err(key_problem)?;
+        return Ok(Keys::only(&key));
+    }
+    let file = KeyFile::new(paths.key());
+    let opened = tokio::task::spawn_blocking(move || file.open_or_create()).await;
+    let opened = opened.expect("opening does not panic").map_err(key_problem)?;
+    if let switchboard_auth::Origin::Repaired { mode } = opened.origin {
+        tracing::warn!(
+            was = format!("{mode:o}"),
+            "others could read the key file; its mode is 0600 now"
+        );
+    }
+    Ok(opened.stored.keys())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
+fn key_problem(error: switchboard_auth::KeyError) -> StartProblem {
+    StartProblem::new(error.code(), error.to_string()).hint(error.hint())
+}
+
+async fn bind(config: &Config) -> Result<HttpListener, StartProblem> {
+    let inherited = listenfd::ListenFd::from_env().take_tcp_listener(0).map_err(|error| {
+        StartProblem::new("listen-failed", "the socket of the service manager cannot be used")
+            .because(error)
+    })?;
+    let bound = match inherited {
+        Some(socket) => HttpListener::inherit(socket, &config.http),
+        None => HttpListener::bind(&config.http).await,
+    };
+    bound.map_err(|error| match &error {
+        BindError::Refused(reason) => StartProblem::new("listen-refused", reason.clone()),
+        BindError::Tls(error) => StartProblem::new("certificate-unusable", error.to_string())
+            .hint("`http.tls` names files in PEM: the certificate with its chain, and its key"),
+        BindError::System { cause, .. } => {
+            let in_use = cause.kind() == std::io::ErrorKind::AddrInUse;
+            let problem = StartProblem::new("listen-failed", error.to_string()).because(cause);
+            if in_use {
+                problem.hint("end what uses the port, or choose another: `--port 0`")
+            } else {
+                problem
+            }
+        }
+    })
+}
+
+pub(crate) fn make_private(directory: &Path) -> Result<(), StartProblem> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    let make = || {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))
+    };
+    make().map_err(|error| {
+        StartProblem::new("state-unusable", format!("cannot use `{}`", directory.display()))
+            .because(error)
+            .hint("SWITCHBOARD_STATE_DIR names another directory")
+    })
+}
+
+fn lock_problem(error: &LockError, paths: &Paths) -> StartProblem {
+    match error {
+        LockError::Held { .. } => StartProblem::new("already-running", error.to_string())
+            .hint("`switchboard status` shows it, `--name` starts another"),
+        LockError::Io(cause) => {
+            StartProblem::new("state-unusable", format!("cannot use `{}`", paths.lock().display()))
+                .because(cause)
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where the time comes in")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}

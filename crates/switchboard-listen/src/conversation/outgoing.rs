@@ -1,0 +1,42 @@
+//! What goes out to one client, in order.
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Messages that may wait for a client that reads slowly. What may be lost, which is progress and
+/// announcements, is lost beyond it; an answer waits for its place.
+pub(crate) const QUEUE: usize = 64;
+
+/// The reading end, for the carrier.
+pub(crate) struct Outgoing {
+    queue: mpsc::Receiver<Vec<u8>>,
+    /// Nothing more is said; what is queued still goes out.
+    over: CancellationToken,
+    closed: bool,
+}
+
+impl Outgoing {
+    pub(crate) fn new(queue: mpsc::Receiver<Vec<u8>>, over: CancellationToken) -> Self {
+        Self { queue, over, closed: false }
+    }
+
+    /// Waits for messages and takes all that are there; 0 when nothing more comes.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn take(&mut self, messages: &mut Vec<Vec<u8>>) -> usize {
+        loop {
+            tokio::select! {
+                biased;
+                count = self.queue.recv_many(messages, QUEUE) => return count,
+                () = self.over.cancelled(), if !self.closed => {
+                    // Whoever still holds a sender, such as a call that is given up, need not be
+                    // waited for.
+                    self.queue.close();
+                    self.closed = true;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Streamable HTTP of all revisions at `/mcp`, HTTP+SSE at `/sse`, `WebSocket` at `/ws`, and what
+//! operators ask: `/health`, `/metrics`.
+//!
+//! The way of a POST: [`door`] (who addresses us, from where, with which key) → [`post`] (what kind
+//! of message it is) → [`modern`] or [`legacy`] → the [`Front`] → [`answer`] (one JSON object, or
+//! events if there is something to say on the way).
+
+mod answer;
+mod config;
+mod cors;
+mod door;
+mod legacy;
+mod message;
+mod modern;
+mod places;
+mod post;
+mod revoked;
+mod sessions;
+mod sse;
+mod tls;
+mod websocket;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use switchboard_core::{Admitted, Login, Principal};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use config::HttpConfig;
+pub use tls::{TlsConfig, TlsError};
+
+use crate::bounds::Bounds;
+use crate::front::Front;
+use crate::http::door::Door;
+use crate::http::message::{Reply, refuse, text};
+use crate::http::places::{Guarded, Place, Places, Work};
+use crate::http::sessions::Sessions;
+use crate::http::sse::Streams;
+use crate::http::tls::Tls;
+use crate::steady::Steady;
+
+/// What operators ask, and what is counted for them.
+pub trait Operations: Send + Sync {
+    /// The body of `GET /health`, and whether the daemon takes requests.
+    fn health(&self) -> (bool, String);
+    /// The body and the content type of `GET /metrics`.
+    fn metrics(&self) -> (String, &'static str);
+    /// A request was answered.
+    fn answered(&self, route: Route, status: u16);
+    /// A request was refused before anybody looked at what it asks.
+    fn rejected(&self, reason: &'static str);
+}
+
+/// The addresses that are served, for counting.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Route {
+    Mcp,
+    /// The stream of HTTP+SSE.
+    Sse,
+    /// Where clients of HTTP+SSE send their messages.
+    Messages,
+    WebSocket,
+    Health,
+    Metrics,
+    Unknown,
+}
+
+/// A bound listener.
+pub struct HttpListener {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    bounds: Bounds,
+}
+
+/// Who a listener turns to.
+pub struct FrontDesk {
+    pub front: Arc<Front>,
+    pub login: Arc<dyn Login>,
+    pub operations: Arc<dyn Operations>,
+}
+
+/// What every request of one listener needs.
+pub(crate) struct Service {
+    pub front: Arc<Front>,
+    pub config: HttpConfig,
+    pub door: Door,
+    pub login: Arc<dyn Login>,
+    pub sessions: Sessions,
+    pub streams: Arc<Streams>,
+    pub operations: Arc<dyn Operations>,
+    pub bounds: Bounds,
+    pub places: Arc<Places>,
+}
+
+/// Why the listener cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Someone has to edit the configuration.
+    #[error("{0}")]
+    Refused(String),
+    /// The certificate cannot be shown.
+    #[error("http.tls: {0}")]
+    Tls(#[from] TlsError),
+    /// The system says no: the port is taken, or not ours to take.
+    #[error("cannot listen on {address}")]
+    System {
+        address: SocketAddr,
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+/// How long a connection that was accepted too many waits before the next is accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+impl HttpListener {
+    /// Takes the address.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`]; nothing was taken.
+    pub async fn bind(config: &HttpConfig) -> Result<Self, BindError> {
+        let address = SocketAddr::new(config.ip().map_err(BindError::Refused)?, config.port);
+        let system = |cause| BindError::System { address, cause };
+        let tls = config.tls.as_ref().map(Tls::open).transpose()?;
+        let socket = TcpListener::bind(address).await.map_err(system)?;
+        let address = socket.local_addr().map_err(system)?;
+        Ok(Self { socket, address, tls, bounds: Bounds::new(config) })
+    }
+
+    /// Takes a socket that is bound already: from the service manager.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`] when it is no listening socket, or one that may not be listened on.
+    pub fn inherit(socket: std::net::TcpListener, config: &HttpConfig) -> Result<Self, BindError> {
+        let unusable =
+            |cause: std::io::Error| BindError::Refused(format!("the inherited socket: {cause}"));
+        socket.set_nonblocking(true).map_err(unusable)?;
+        let address = socket.local_addr().map_err(unusable)?;
+        if !address.ip().is_loopback() && !config.allow_remote {
+            return Err(BindError::Refused(format!(
+                "the inherited socket listens on {address}, which other machines can reach; set \
+                 `http.allow_remote = true` if that is meant"
+            )));
+        }
+        let tls = config.tls.as_ref().map(Tls::open).transpose()?;
+        let socket = TcpListener::from_std(socket).map_err(unusable)?;
+        Ok(Self { socket, address, tls, bounds: Bounds::new(config) })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What its clients share, and those of other listeners that are given it.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds.clone()
+    }
+
+    /// Serves until `stop`, then until every request under way is answered.
+    pub async fn serve(self, config: HttpConfig, desk: FrontDesk, stop: CancellationToken) {
+        let FrontDesk { front, login, operations } = desk;
+        let places = Places::new(config.connections);
+        let service = Arc::new(Service {
+            door: Door::new(self.address, &config),
+            sessions: Sessions::new(config.sessions, config.session_idle.as_duration()),
+            streams: Arc::default(),
+            bounds: self.bounds.clone(),
+            places: Arc::clone(&places),
+            front: Arc::clone(&front),
+            config,
+            login,
+            operations,
+        });
+        if let Some(tls) = &self.tls {
+            front.tasks.spawn(Arc::clone(tls).follow(stop.clone()));
+        }
+        let open = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = self.socket.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, or the client is gone already: neither is the end.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let place = tokio::select! {
+                () = stop.cancelled() => break,
+                place = places.take() => place,
+            };
+            // Answers are small and written whole; waiting for more to send only delays them.
+            let _ = stream.set_nodelay(true);
+            let (service, tls) = (Arc::clone(&service), self.tls.clone());
+            let stop = stop.clone();
+            front.tasks.spawn(open.track_future(async move {
+                let closed = place.closed.clone();
+                tokio::select! {
+                    () = Arc::clone(&service).connection(stream, tls, &place, stop) => {}
+                    // Idle, and another needs the place.
+                    () = closed.cancelled() => {}
+                }
+                service.places.leave(&place);
+            }));
+        }
+        drop(self.socket);
+        open.close();
+        open.wait().await;
+    }
+}
+
+impl Service {
+    /// Serves one connection to its end. How a client leaves is its own affair.
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        tls: Option<Arc<Tls>>,
+        place: &Arc<Place>,
+        stop: CancellationToken,
+    ) {
+        let Some(tls) = tls else { return self.http(stream, place, stop).await };
+        let patience = self.config.header_timeout.as_duration();
+        match tokio::time::timeout(patience, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.http(stream, place, stop).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a client could not agree on TLS"),
+            Err(_) => {}
+        }
+    }
+
+    async fn http(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        place: &Arc<Place>,
+        stop: CancellationToken,
+    ) {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.config.header_timeout.as_duration())
+            // Beyond what is refused below, so that the refusal can say why.
+            .max_buf_size(2 * self.config.header_limit.as_usize());
+        let place = Arc::clone(place);
+        let respond = service_fn(move |request| {
+            let work = self.places.work(&place);
+            Arc::clone(&self).respond(request, work)
+        });
+        let connection =
+            builder.serve_connection(TokioIo::new(Steady::new(stream)), respond).with_upgrades();
+        tokio::pin!(connection);
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
+        }
+    }
+
+    async fn respond(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        work: Work,
+    ) -> Result<Response<Guarded>, std::convert::Infallible> {
+        let route = match request.uri().path() {
+            "/mcp" => Route::Mcp,
+            "/sse" => Route::Sse,
+            "/messages" => Route::Messages,
+            "/ws" => Route::WebSocket,
+            "/health" => Route::Health,
+            "/metrics" => Route::Metrics,
+            _ => Route::Unknown,
+        };
+        let operations = Arc::clone(&self.operations);
+        let response = match self.door.check(&request) {
+            Err(refusal) => {
+                operations.rejected(refusal.reason());
+                refuse(StatusCode::FORBIDDEN, &refusal.to_string())
+            }
+            Ok(()) => {
+                let origin = request.headers().get(header::ORIGIN).cloned();
+                let reply = self.route(route, request, &work).await;
+                let mut response = reply.unwrap_or_else(message::Refused::into_response);
+                if let Some(origin) = origin {
+                    cors::share(&mut response, origin);
+                }
+                response
+            }
+        };
+        operations.answered(route, response.status().as_u16());
+        Ok(response.map(|body| Guarded::new(body, work)))
+    }
+
+    async fn route(&self, route: Route, request: Request<Incoming>, work: &Work) -> Reply {
+        let limit = self.config.header_limit;
+        if head_size(&request) > limit.as_usize() {
+            self.operations.rejected("header");
+            let message = format!("the head is larger than {limit} (`http.header_limit`)");
+            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &message).into());
+        }
+        let method = request.method().clone();
+        if cors::is_preflight(&method, request.headers()) {
+            return Ok(cors::preflight(request.headers()));
+        }
+        if (route, &method) == (Route::Health, &Method::GET) {
+            let (ready, body) = self.operations.health();
+            let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            return Ok(text(status, "application/json", body));
+        }
+        let admitted = self.admit(&request)?;
+        self.check_rate(&admitted.principal)?;
+        let revoked = admitted.revoked.clone();
+        let reply = tokio::select! {
+            reply = self.admitted(route, admitted, request, work) => reply?,
+            () = revoked.cancelled() => return Err(revoked::refusal().into()),
+        };
+        Ok(revoked::bound(reply, revoked))
+    }
+
+    /// Answers whoever has shown who they are.
+    async fn admitted(
+        &self,
+        route: Route,
+        Admitted { principal, revoked }: Admitted,
+        request: Request<Incoming>,
+        work: &Work,
+    ) -> Reply {
+        match (route, request.method().clone()) {
+            (Route::Metrics, Method::GET) => {
+                let (body, kind) = self.operations.metrics();
+                Ok(text(StatusCode::OK, kind, body))
+            }
+            (Route::Mcp, Method::POST) => self.post(principal, request).await,
+            (Route::Mcp, Method::GET) => self.stream(&principal, &request),
+            (Route::Mcp, Method::DELETE) => self.delete(&principal, &request),
+            (Route::Sse, Method::GET) => self.sse(&principal, revoked, &request),
+            (Route::Messages, Method::POST) => self.message(&principal, request).await,
+            (Route::WebSocket, Method::GET) => {
+                let caller = Admitted { principal, revoked };
+                self.web_socket(caller, request, work.again())
+            }
+            (Route::Unknown, _) => Err(refuse(
+                StatusCode::NOT_FOUND,
+                "nothing is served here; MCP is at /mcp, /sse and /ws, and /health and /metrics are \
+                 for operators",
+            )
+            .into()),
+            (route, _) => Err(message::not_allowed(route).into()),
+        }
+    }
+}
+
+impl Service {
+    fn check_rate(&self, principal: &Principal) -> Result<(), message::Refused> {
+        let Some(Err(early)) = self.bounds.rate.as_ref().map(|rate| rate.take(principal)) else {
+            return Ok(());
+        };
+        self.operations.rejected("rate");
+        let message = "requests come faster than `http.rate` allows; try again";
+        let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, message);
+        let seconds = early.as_secs_f64().ceil().max(1.0);
+        let seconds = header::HeaderValue::try_from(format!("{seconds:.0}"));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.expect("digits"));
+        Err(response.into())
+    }
+}
+
+/// The head as it came over the wire: the address, and each header with its colon and line end.
+fn head_size(request: &Request<Incoming>) -> usize {
+    let target = request.uri().path_and_query().map_or(1, |target| target.as_str().len());
+    let headers = request.headers().iter();
+    target + headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
+}

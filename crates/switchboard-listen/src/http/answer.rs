@@ -1,0 +1,119 @@
+//! The answer to a request of 2026-07-28: one JSON object, unless there is something to say on the
+//! way.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Response, StatusCode};
+use switchboard_mcp::{Json, RequestId, RpcError, code, encode, encode_event};
+use tokio::sync::mpsc;
+
+use crate::http::message::{Body, events, json, rpc};
+
+/// A request that is being answered. Dropping it gives the request up.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Json, RpcError>> + Send>>;
+
+/// How often a silent stream says that it is alive: proxies commonly cut after 30 to 60 s.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+pub(crate) const KEEP_ALIVE_COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// Waits for the answer; turns into a stream of events with the first message before it, or when
+/// proxies would take the connection for dead (2026-07-28, "Streamable HTTP"): a client that is cut
+/// off has cancelled. Whoever gets here accepts both forms of answer.
+pub(crate) async fn respond(
+    id: RequestId,
+    mut answer: Answer,
+    messages: Option<mpsc::Receiver<Vec<u8>>>,
+) -> Response<Body> {
+    // Where the client wants to hear of nothing, nobody says anything here.
+    let mut messages = messages.unwrap_or_else(|| mpsc::channel(1).1);
+    let first = tokio::select! {
+        biased;
+        outcome = &mut answer => {
+            // What was said before the answer goes out before it, also if both came at once.
+            let Ok(first) = messages.try_recv() else { return finished(&id, outcome) };
+            return events(stream::iter([last(Some(&first), &mut messages, &id, &outcome)]));
+        }
+        Some(first) = messages.recv() => event(&first),
+        () = tokio::time::sleep(KEEP_ALIVE) => Bytes::from_static(KEEP_ALIVE_COMMENT),
+    };
+    let state = Streaming { id, answer, messages, next: Some(first), done: false };
+    events(stream::unfold(state, Streaming::step))
+}
+
+fn finished(id: &RequestId, outcome: Result<Json, RpcError>) -> Response<Body> {
+    match outcome {
+        Ok(result) => json(StatusCode::OK, encode::result(id, &result)),
+        Err(error) => rpc(modern_status(&error), Some(id), &error),
+    }
+}
+
+struct Streaming {
+    id: RequestId,
+    answer: Answer,
+    messages: mpsc::Receiver<Vec<u8>>,
+    next: Option<Bytes>,
+    done: bool,
+}
+
+impl Streaming {
+    async fn step(mut self) -> Option<(Bytes, Self)> {
+        if self.done {
+            return None;
+        }
+        if let Some(bytes) = self.next.take() {
+            return Some((bytes, self));
+        }
+        let keep_alive = tokio::time::sleep(KEEP_ALIVE);
+        let bytes = tokio::select! {
+            biased;
+            // What was said before the answer goes out before it.
+            Some(message) = self.messages.recv() => event(&message),
+            outcome = &mut self.answer => {
+                self.done = true;
+                last(None, &mut self.messages, &self.id, &outcome)
+            }
+            () = keep_alive => Bytes::from_static(KEEP_ALIVE_COMMENT),
+        };
+        Some((bytes, self))
+    }
+}
+
+/// The last piece of a stream: the messages that are still there, and the answer.
+fn last(
+    first: Option<&[u8]>,
+    messages: &mut mpsc::Receiver<Vec<u8>>,
+    id: &RequestId,
+    outcome: &Result<Json, RpcError>,
+) -> Bytes {
+    let mut out = Vec::new();
+    if let Some(first) = first {
+        encode_event(&mut out, None, first);
+    }
+    while let Ok(message) = messages.try_recv() {
+        encode_event(&mut out, None, &message);
+    }
+    encode_event(&mut out, None, &encode::outcome(id, outcome));
+    out.into()
+}
+
+pub(crate) fn event(message: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(message.len() + 8);
+    encode_event(&mut out, None, message);
+    out.into()
+}
+
+/// The status of an error to a client of 2026-07-28 (its "Streamable HTTP", error table). What a
+/// handler answers is 200, as the SDKs do; the specification leaves that open.
+fn modern_status(error: &RpcError) -> StatusCode {
+    match error.code {
+        code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        code::HEADER_MISMATCH | code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION => {
+            StatusCode::BAD_REQUEST
+        }
+        _ => StatusCode::OK,
+    }
+}

@@ -1,0 +1,101 @@
+//! What a POST is: told by what it carries, not by what it calls itself.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Request, StatusCode, header};
+use hyper::body::Incoming as HttpBody;
+use switchboard_core::Principal;
+use switchboard_mcp::{Era, Incoming, Json, ProtocolVersion, RpcError, code};
+
+use crate::front::Asked;
+use crate::http::Service;
+use crate::http::message::{Refused, Reply, check_json, read, refuse, rpc};
+
+pub(crate) const SESSION: &str = "mcp-session-id";
+pub(crate) const VERSION: &str = "mcp-protocol-version";
+
+impl Service {
+    pub(crate) async fn post(&self, principal: Principal, request: Request<HttpBody>) -> Reply {
+        let Ok(slot) = Arc::clone(&self.bounds.slots).try_acquire_owned() else {
+            self.operations.rejected("in_flight");
+            let limit = self.config.in_flight;
+            let message = format!("{limit} requests are under way (`http.in_flight`); try again");
+            let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &message);
+            response.headers_mut().insert(header::RETRY_AFTER, 1.into());
+            return Err(response.into());
+        };
+        let (head, body) = request.into_parts();
+        let headers = head.headers;
+        check_media(&headers)?;
+        let body = read(&headers, body, &self.config).await?;
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            let json = Json::parse(body).map_err(|error| {
+                let error = RpcError::new(code::PARSE, error.to_string());
+                rpc(StatusCode::BAD_REQUEST, None, &error)
+            })?;
+            return self.batch(&principal, &headers, &json, slot).await;
+        }
+        let message = Incoming::decode(body)
+            .map_err(|refusal| rpc(StatusCode::BAD_REQUEST, refusal.id.as_ref(), &refusal.error))?;
+        match message {
+            Incoming::Request { id, method, params } => {
+                let mut asked = match Asked::read(method, params) {
+                    Ok(asked) => asked,
+                    Err(error) => {
+                        // In a session an error is the answer to a request that came well.
+                        let legacy = headers.contains_key(SESSION);
+                        let legacy = legacy && self.session(&principal, &headers).is_ok();
+                        let status = if legacy { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+                        return Err(rpc(status, Some(&id), &error).into());
+                    }
+                };
+                // A request of a session outlives its connection, and so does its place.
+                asked.slot = Some(slot);
+                if asked.envelope.is_modern() || claims_modern(&headers) {
+                    return self.modern(principal, &headers, id, asked).await;
+                }
+                self.legacy_request(principal, &headers, id, asked).await
+            }
+            Incoming::Notification { method, params } => {
+                self.notification(&principal, &headers, &method, params.as_ref())
+            }
+            Incoming::Response { id, outcome } => {
+                self.response(&principal, &headers, id.as_ref(), outcome)
+            }
+        }
+    }
+}
+
+/// A version header that no legacy client sends, and no session: the request means to be modern,
+/// and gets the errors of that era for what it lacks.
+fn claims_modern(headers: &HeaderMap) -> bool {
+    let Some(version) = headers.get(VERSION) else { return false };
+    let version = version.to_str().ok().and_then(ProtocolVersion::parse);
+    version.is_none_or(|version| version.era() == Era::Modern) && !headers.contains_key(SESSION)
+}
+
+/// Clients send JSON and take both forms of answer (all revisions, "Sending Messages").
+fn check_media(headers: &HeaderMap) -> Result<(), Refused> {
+    check_json(headers)?;
+    if accepts(headers, "application/json") && accepts(headers, "text/event-stream") {
+        return Ok(());
+    }
+    Err(refuse(
+        StatusCode::NOT_ACCEPTABLE,
+        "the client must accept both `application/json` and `text/event-stream`",
+    )
+    .into())
+}
+
+/// Whether an `Accept` header allows `kind`; no header allows everything (RFC 9110, 12.5.1).
+pub(crate) fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
+    if values.peek().is_none() {
+        return true;
+    }
+    let family = kind.split('/').next().unwrap_or_default();
+    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
+        let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        range == kind || range == "*/*" || range.strip_suffix("/*") == Some(family)
+    })
+}

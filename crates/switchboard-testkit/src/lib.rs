@@ -1,0 +1,26 @@
+//! What tests of several crates share: a server that misbehaves on command ([`Fake`]), a raw HTTP
+//! client that sends exactly what a test wrote ([`raw`]), a runner for tests that are their own
+//! child processes ([`suite`]), and conversations written down as data ([`transcript`]).
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod behaviour;
+pub mod client;
+mod fake;
+mod journal;
+mod line;
+pub mod matrix;
+pub mod messages;
+mod peer;
+pub mod raw;
+mod reference;
+mod relay;
+pub mod suite;
+mod tools;
+pub mod transcript;
+mod web;
+
+pub use behaviour::{Behaviour, Discover, Opening, Pages, Speaks};
+pub use fake::Fake;
+pub use peer::Scripted;
+pub use reference::Reference;
+pub use relay::relay;

@@ -1,0 +1,127 @@
+//! `[upstream.NAME]`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use switchboard_config::TimeSpan;
+
+use crate::http::{HttpConfig, SseConfig};
+use crate::roots::Root;
+use crate::stdio::StdioConfig;
+use crate::websocket::WebSocketConfig;
+
+/// One MCP server. Exactly one of `stdio`, `http`, `sse` and `websocket` says how it is reached.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// A program that is started and spoken to over its standard input and output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdio: Option<StdioConfig>,
+    /// An address that speaks streamable HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpConfig>,
+    /// An address that speaks HTTP+SSE, as servers of 2024-11-05 do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sse: Option<SseConfig>,
+    /// An address that speaks MCP over a WebSocket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<WebSocketConfig>,
+    /// What stands before the names of this server's tools and prompts (`prefix__tool`). The name of
+    /// the server if absent; `""` shows bare names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// When the server is started: `lazy`, when it is first needed, or `eager`, with the daemon.
+    pub start: StartPolicy,
+    /// Which revisions to speak: `auto` asks the server; `legacy` is 2025-11-25 and before,
+    /// `modern` 2026-07-28. Fixing it saves the question at the first start.
+    pub era: EraChoice,
+    /// How long the server may take to start and to answer the opening. 60 s: `npx` and `uvx`
+    /// install on first use.
+    pub start_timeout: TimeSpan,
+    /// How long a call may take without a sign of progress. 5 min: builds and searches run for
+    /// minutes, and a client gives up by itself when it wants to.
+    pub timeout: TimeSpan,
+    /// How long a call may take in all, however much progress it reports.
+    pub timeout_total: TimeSpan,
+    /// Stops the server after it was not used for so long; it starts again when it is needed.
+    /// Absent means never: a server that stays up answers at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_stop: Option<TimeSpan>,
+    /// How many calls may wait for this server at once; more are refused as busy.
+    #[schemars(range(min = 1, max = 100000))]
+    pub in_flight: usize,
+    /// Shows only the tools that match one of these patterns (`*`, `?`, `[a-z]`).
+    pub include_tools: Vec<String>,
+    /// Hides the tools that match one of these patterns, unless `include_tools` names them.
+    pub exclude_tools: Vec<String>,
+    /// Directories that the server may work in: absolute paths, or with `~/`. They answer
+    /// `roots/list` where no client is there that has roots of its own.
+    pub roots: Vec<Root>,
+    /// Keeps the entry without using it.
+    pub disabled: bool,
+    /// Whether `health` stays good while this server is down.
+    pub optional: bool,
+}
+
+/// When a server is started.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartPolicy {
+    /// When it is first needed.
+    #[default]
+    Lazy,
+    /// With the daemon.
+    Eager,
+}
+
+/// Which era of the protocol to speak with a server.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EraChoice {
+    /// Ask the server.
+    #[default]
+    Auto,
+    /// `initialize`, 2025-11-25 and before.
+    Legacy,
+    /// 2026-07-28.
+    Modern,
+}
+
+impl Settings {
+    /// The keys that say how the server is reached, of those that are set. One is right.
+    ///
+    /// Another kind is a field, its row here, its arm in `open::connect`, and its part of
+    /// `cache::fingerprint`.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let kinds = [
+            ("stdio", self.stdio.is_some()),
+            ("http", self.http.is_some()),
+            ("sse", self.sse.is_some()),
+            ("websocket", self.websocket.is_some()),
+        ];
+        kinds.into_iter().filter_map(|(key, is_set)| is_set.then_some(key)).collect()
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stdio: None,
+            http: None,
+            sse: None,
+            websocket: None,
+            prefix: None,
+            start: StartPolicy::Lazy,
+            era: EraChoice::Auto,
+            start_timeout: TimeSpan::from_secs(60),
+            timeout: TimeSpan::from_mins(5),
+            timeout_total: TimeSpan::from_mins(60),
+            idle_stop: None,
+            in_flight: 1_000,
+            include_tools: Vec::new(),
+            exclude_tools: Vec::new(),
+            roots: Vec::new(),
+            disabled: false,
+            optional: false,
+        }
+    }
+}

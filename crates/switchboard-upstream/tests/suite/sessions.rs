@@ -1,0 +1,115 @@
+//! The sessions of a server over streamable HTTP, and how its era is told.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use switchboard_core::{Context, Peer as _, Principal, Request};
+use switchboard_mcp::{Json, Method, ProtocolVersion};
+use switchboard_oauth::OauthSettings;
+
+use crate::common::PATIENCE;
+use crate::web::{Reply, Seen, Web, legacy};
+
+/// A server that gives each `initialize` a session of its own, and forgets those in the set.
+async fn sessions(per_principal: bool) -> (Web, Arc<Mutex<BTreeSet<String>>>) {
+    let forgotten: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let opened = Mutex::new(0);
+    let gone = Arc::clone(&forgotten);
+    let answer = move |seen: &Seen| {
+        if seen.header("mcp-session-id").is_some_and(|it| gone.lock().unwrap().contains(it)) {
+            return Reply::Status(404);
+        }
+        match (seen.method(), legacy(seen)) {
+            ("initialize", Some(Reply::Result(result))) => {
+                let mut opened = opened.lock().unwrap();
+                *opened += 1;
+                Reply::Opened(format!("s{opened}"), result)
+            }
+            ("tools/call", _) => Reply::Result(json!({ "content": [] })),
+            (_, reply) => reply.unwrap_or(Reply::Status(405)),
+        }
+    };
+    let oauth = OauthSettings { per_principal, ..OauthSettings::default() };
+    (Web::with(oauth, answer).await, forgotten)
+}
+
+/// The session that a call of `who` goes with.
+async fn session_of(web: &Web, who: &str) -> String {
+    let context = Context::new(Principal::new(who), ProtocolVersion::NEWEST_LEGACY);
+    let params = Some(Json::encode(&json!({ "name": "x" })));
+    let request = Request { method: Method::ToolsCall, params, name: Some("x".to_owned()) };
+    let answer = tokio::time::timeout(PATIENCE, web.upstream.request(&context, request)).await;
+    answer.unwrap().unwrap();
+    let call = web.seen("tools/call").pop().unwrap();
+    call.header("mcp-session-id").unwrap().to_owned()
+}
+
+pub(crate) async fn who_logs_in_alone_has_a_session_alone() {
+    let (web, _) = sessions(true).await;
+    assert_eq!(session_of(&web, "owner").await, "s1");
+    assert_eq!(session_of(&web, "ann").await, "s2");
+    assert_eq!(session_of(&web, "bob").await, "s3");
+    assert_eq!(session_of(&web, "ann").await, "s2");
+    let initialized = web.seen("notifications/initialized");
+    let initialized: Vec<_> = initialized.iter().map(|it| it.header("mcp-session-id")).collect();
+    assert_eq!(initialized, [Some("s1"), Some("s2"), Some("s3")]);
+    web.end().await;
+}
+
+pub(crate) async fn a_session_that_is_lost_concerns_nobody_else() {
+    let (web, forgotten) = sessions(true).await;
+    for (who, session) in [("ann", "s2"), ("bob", "s3")] {
+        assert_eq!(session_of(&web, who).await, session);
+    }
+    forgotten.lock().unwrap().insert("s2".to_owned());
+    for (who, session) in [("ann", "s4"), ("bob", "s3"), ("owner", "s1")] {
+        assert_eq!(session_of(&web, who).await, session);
+    }
+    assert_eq!(web.upstream.status().restarts, 0);
+    tokio::time::timeout(PATIENCE, web.upstream.stop()).await.unwrap();
+    let ended: BTreeSet<_> = web
+        .seen("DELETE")
+        .iter()
+        .map(|it| it.header("mcp-session-id").unwrap().to_owned())
+        .collect();
+    assert_eq!(ended, ["s1", "s3", "s4"].map(str::to_owned).into());
+    web.end().await;
+}
+
+pub(crate) async fn one_login_for_all_is_one_session_for_all() {
+    let (web, _) = sessions(false).await;
+    for who in ["owner", "ann", "bob"] {
+        assert_eq!(session_of(&web, who).await, "s1", "{who}");
+    }
+    web.end().await;
+}
+
+/// A modern server in trouble would be taken for an old one for as long as that is remembered.
+pub(crate) async fn a_server_that_fails_tells_no_era() {
+    let trouble = json!({ "code": -32603, "message": "try later" });
+    let answer = move |seen: &Seen| match seen.method() {
+        "server/discover" => Reply::Error(500, trouble.clone()),
+        _ => legacy(seen).unwrap_or(Reply::Status(405)),
+    };
+    let web = Web::new(answer).await;
+    web.upstream.wake();
+    web.news.until(|| web.upstream.status().problem.is_some()).await;
+    let problem = web.upstream.status().problem.unwrap();
+    assert!(problem.contains("the server answered 500"), "{problem}");
+    assert!(problem.contains("era = \"legacy\""), "{problem}");
+    assert_eq!(web.seen("initialize").len(), 0);
+    web.end().await;
+}
+
+pub(crate) async fn a_server_that_takes_nothing_says_so() {
+    let web = Web::new(|_| Reply::Status(405)).await;
+    web.upstream.wake();
+    web.news.until(|| web.upstream.status().problem.is_some()).await;
+    let problem = web.upstream.status().problem.unwrap();
+    for part in ["initialize: the server answered 405", "opened no stream of events"] {
+        assert!(problem.contains(part), "{problem}");
+    }
+    assert!(!web.seen("GET").is_empty());
+    web.end().await;
+}

@@ -1,0 +1,76 @@
+//! `switchboard status`.
+
+use switchboard_client::control::{Status, UpstreamStatus};
+
+use crate::context::Context;
+use crate::daemon;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Table, count};
+use crate::time::age;
+use crate::untrusted;
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  switchboard status
+  switchboard status --json | jq -r .address")]
+pub(crate) struct Args {}
+
+pub(crate) fn run(_: Args, context: &Context) -> Result<Exit, Failure> {
+    let status = context.runtime()?.block_on(daemon::status(context))?;
+    context.output.show(&status, |status| render(status, context.output.width()))?;
+    Ok(Exit::Ok)
+}
+
+fn render(status: &Status, width: Option<u16>) -> String {
+    let Status { instance, version, pid, state, address, config, .. } = status;
+    let offers =
+        [(status.tools, "tool"), (status.prompts, "prompt"), (status.resources, "resource")];
+    let offers = offers.map(|(number, noun)| count(number, noun)).join(", ");
+    let uptime = age(status.uptime_seconds);
+    let mut text = format!(
+        "address   {address}
+state     {state}, instance {instance}, pid {pid}, version {version}, up {uptime}
+config    {config}
+offers    {offers}
+",
+    );
+    if status.upstreams.is_empty() {
+        text += "\nNo server is configured; `switchboard up` looks for those you use.\n";
+    } else {
+        text += "\n";
+        text += &upstreams(&status.upstreams, width);
+        text += "\n";
+    }
+    for conflict in &status.conflicts {
+        text += &format!("\nnote: {}", untrusted::line(conflict));
+    }
+    text
+}
+
+fn upstreams(upstreams: &[UpstreamStatus], width: Option<u16>) -> String {
+    let mut table = Table::new(&[
+        "SERVER", "KIND", "STATE", "FOR", "PID", "MCP", "TOOLS", "RESTARTS", "PROBLEM",
+    ]);
+    for upstream in upstreams {
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let problem = upstream.problem.as_deref().map(untrusted::line);
+        table.row([
+            upstream.name.clone(),
+            upstream.kind.clone(),
+            upstream.state.clone(),
+            age(upstream.since_seconds),
+            or_dash(upstream.pid.map(|pid| pid.to_string())),
+            or_dash(upstream.revision.as_deref().map(untrusted::line)),
+            or_dash(upstream.tools.map(|tools| tools.to_string())),
+            upstream.restarts.to_string(),
+            problem.unwrap_or_default(),
+        ]);
+    }
+    table.render(width)
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) use self::tests::example;
