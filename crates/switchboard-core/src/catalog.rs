@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use switchboard_mcp::{
-    Hint, Json, Method, Object, ParamHeaders, TaskGeneration, rewrite_item_uris, rewrite_uris,
+    Hint, Json, Method, Object, ParamHeaders, Scope, TaskGeneration, rewrite_item_uris,
+    rewrite_uris,
 };
 
 use crate::error::Error;
@@ -203,6 +204,11 @@ impl Catalog {
         }
     }
 
+    /// Whose resource clients get under `uri`, where that is listed.
+    pub(crate) fn owner(&self, uri: &str) -> Option<&Arc<str>> {
+        self.resources.get(uri).map(|(index, _)| &self.members[*index].name)
+    }
+
     /// What the server of `route` is called.
     pub(crate) fn upstream(&self, route: &Route) -> &str {
         &self.members[route.index].name
@@ -298,13 +304,16 @@ impl Catalog {
     pub fn hint(&self, kind: Kind) -> Option<Hint> {
         let lists = self.members.iter().filter_map(|member| member.lists.as_ref());
         let parts = lists.filter(|lists| lists.capabilities.has(kind));
-        parts.map(|lists| lists.hint(kind)).reduce(Hint::and)
+        let hint = parts.map(|lists| lists.hint(kind)).reduce(Hint::and)?;
+        // A cursor is sealed for whoever asked: who was shown the page of another could not go on.
+        let is_paged = self.listings[kind as usize].whole.is_none();
+        Some(if is_paged { Hint { scope: Scope::Private, ..hint } } else { hint })
     }
 
     /// How clients may know the resource that `upstream` calls `uri`.
     pub fn shown_uris(&self, upstream: &str, uri: &str) -> Vec<String> {
-        let owner = self.resources.get(uri).map(|(index, _)| &*self.members[*index].name);
-        let plain = owner.is_none_or(|owner| owner == upstream).then(|| uri.to_owned());
+        let owner = self.owner(uri);
+        let plain = owner.is_none_or(|owner| **owner == *upstream).then(|| uri.to_owned());
         plain.into_iter().chain([uri::qualify(upstream, uri)]).collect()
     }
 

@@ -93,7 +93,9 @@ pub(crate) async fn list(
     for (member, part) in parts {
         let held = match part {
             Ok(part) => {
-                part.entries.into_iter().for_each(|entry| entries.add(&member.name, entry));
+                for entry in part.entries {
+                    entries.add(catalog, &member.name, entry);
+                }
                 part.hint
             }
             // One that fails is missing from the list, as it is from the others, which is then
@@ -140,10 +142,11 @@ async fn read_all(
         hint = Some(hint.map_or(held, |hint| hint.and(held)));
         cursor = members.read("nextCursor");
         if cursor.is_none() {
-            break;
+            return Ok(Part { entries, hint: hint.unwrap_or(Hint::NONE) });
         }
     }
-    Ok(Part { entries, hint: hint.unwrap_or(Hint::NONE) })
+    // A part would look like the whole.
+    Err(Error::Invalid(format!("{}: more than {PAGE_LIMIT} pages", request.method)))
 }
 
 /// A list of several servers. Of two entries with one address, the second server's has another,
@@ -158,19 +161,17 @@ struct Entries {
 }
 
 impl Entries {
-    fn add(&mut self, server: &Arc<str>, entry: Item) {
-        match self.owners.get(&entry.key) {
-            None => {
-                self.owners.insert(entry.key, Arc::clone(server));
-                self.shown.push(entry.json);
+    fn add(&mut self, catalog: &Catalog, server: &Arc<str>, entry: Item) {
+        // Where the address is that of a listed resource, it leads to the server of that one, also
+        // while that server is missing here.
+        let owner = catalog.owner(&entry.key).or_else(|| self.owners.get(&entry.key));
+        if owner.is_some_and(|owner| owner != server) {
+            if self.moved.insert(uri::qualify(server, &entry.key)) {
+                let moved = |uri: &str| Some(uri::qualify(server, uri));
+                self.shown.push(rewrite_item_uris(entry.json, moved));
             }
-            Some(owner) if owner == server => {}
-            Some(_) => {
-                if self.moved.insert(uri::qualify(server, &entry.key)) {
-                    let moved = |uri: &str| Some(uri::qualify(server, uri));
-                    self.shown.push(rewrite_item_uris(entry.json, moved));
-                }
-            }
+        } else if self.owners.insert(entry.key, Arc::clone(server)).is_none() {
+            self.shown.push(entry.json);
         }
     }
 

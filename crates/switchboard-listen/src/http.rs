@@ -3,7 +3,8 @@
 //!
 //! The way of a POST: [`door`] (who addresses us, from where, with which key) → [`post`] (what kind
 //! of message it is) → [`modern`] or [`legacy`] → the [`Front`] → [`answer`] (one JSON object, or
-//! events if there is something to say on the way).
+//! events if there is something to say on the way, or it takes long). All of it ends with the key
+//! that let it in: [`revoked`].
 
 mod answer;
 mod config;
@@ -120,7 +121,8 @@ pub enum BindError {
     },
 }
 
-/// How long a connection that was accepted too many waits before the next is accepted.
+/// How long to wait where a connection could not be accepted: what the system lacks is not there
+/// again at once, and trying without a pause would take a whole processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl HttpListener {
@@ -326,8 +328,10 @@ impl Service {
         self.check_rate(&admitted.principal)?;
         let revoked = admitted.revoked.clone();
         let reply = tokio::select! {
-            reply = self.admitted(route, admitted, request, work) => reply?,
+            // Nothing is begun for a key that has ended meanwhile.
+            biased;
             () = revoked.cancelled() => return Err(revoked::refusal().into()),
+            reply = self.admitted(route, admitted, request, work) => reply?,
         };
         Ok(revoked::bound(reply, revoked))
     }
@@ -363,9 +367,7 @@ impl Service {
             (route, _) => Err(message::not_allowed(route).into()),
         }
     }
-}
 
-impl Service {
     fn check_rate(&self, principal: &Principal) -> Result<(), message::Refused> {
         let Some(Err(early)) = self.bounds.rate.as_ref().map(|rate| rate.take(principal)) else {
             return Ok(());

@@ -16,8 +16,8 @@ mod outlet;
 mod park;
 mod rate;
 mod replay;
-mod steady;
 pub mod stdio;
+mod steady;
 mod subscription;
 mod watched;
 

@@ -125,6 +125,7 @@ impl Authorizer {
 
     /// The token for a request of this principal, named by its subject; `None` if it goes without.
     ///
+    /// What another process did to the login may go unseen for a moment, until [`Self::refused`].
     /// Waits for a renewal that is under way or due. Whoever calls at the same time waits for the
     /// same one.
     ///
@@ -137,7 +138,7 @@ impl Authorizer {
     /// A renewal goes on without its caller.
     pub async fn bearer(&self, principal: &str) -> Result<Option<Bearer>, OauthError> {
         let slot = self.inner.slot(principal);
-        let record = self.inner.current(&slot);
+        let record = self.inner.recent(&slot);
         let machine = self.inner.settings.grant == Grant::ClientCredentials;
         match record.as_ref().and_then(|record| record.login.as_ref()) {
             Some(login) if !login.is_due(clock::now()) => Ok(Some(login.bearer())),

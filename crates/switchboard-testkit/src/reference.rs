@@ -91,7 +91,7 @@ impl Reference {
         self.inner.version
     }
 
-    /// Where a relay finds the server; see [`relay`](crate::relay).
+    /// Where a relay finds the server; see [`relay`](crate::relay()).
     pub fn socket(&self) -> &Path {
         &self.socket
     }

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The examples of the specification are in `transcripts/specification`: whole messages of one
-//! revision each, see [`Exchange`]; which example is replayed where stands in [`coverage`].
+//! revision each, see [`Exchange`]; which example is replayed where stands in [`mod@coverage`].
 
 mod coverage;
 mod exchange;

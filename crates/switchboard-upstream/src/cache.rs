@@ -209,3 +209,6 @@ fn digest(args: &[Secret]) -> String {
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

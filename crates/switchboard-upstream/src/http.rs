@@ -32,7 +32,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::http::client::{Body, Client, Exchange, SendError};
-use crate::http::exchange::{Reading, finish};
+use crate::http::exchange::{Reading, Tells, finish};
 use crate::http::mirror::{VERSION, mirror};
 use crate::http::sessions::Sessions;
 use crate::link::{Call, Link, LinkError};
@@ -321,7 +321,7 @@ impl Inner {
             who,
             acknowledged: call.acknowledged.clone(),
             session,
-            is_probe: *call.method == Method::Discover,
+            tells: Tells::of(call.method),
         };
         let answer = reading.answer(response).await;
         unanswered.cancel = false;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use switchboard_core::{
-    Capabilities, Context, Error, Filter, Kind, Lists, Peer, Prefix, PrefixError, Principal, Request,
-    Response,
+    Capabilities, Context, Error, Filter, Kind, Lists, Peer, Prefix, PrefixError, Principal,
+    Request, Response,
 };
 use switchboard_egress::Guard;
 use switchboard_mcp::{Json, Method, ProtocolVersion};

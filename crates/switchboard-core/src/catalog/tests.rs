@@ -209,3 +209,16 @@ fn a_list_holds_no_longer_than_any_part_of_it() {
     lists.hints[0] = Some(Hint { ttl_ms: 9, scope: public });
     assert_eq!(Catalog::build(members).hint(Kind::Tools).map(|hint| hint.ttl_ms), Some(9));
 }
+
+#[test]
+fn a_list_of_several_pages_is_for_whoever_asked() {
+    for (count, scope) in [(1_000, Scope::Public), (1_001, Scope::Private)] {
+        let tools: String = (0..count).map(|n| format!(" t{n}")).collect();
+        let mut many = member(&format!("s:{tools}"));
+        let lists = many.lists.as_mut().map(Arc::make_mut).unwrap();
+        lists.capabilities.tools = true;
+        lists.hints[0] = Some(Hint { ttl_ms: 9, scope: Scope::Public });
+        let hint = Catalog::build(vec![many]).hint(Kind::Tools);
+        assert_eq!(hint, Some(Hint { ttl_ms: 9, scope }), "{count}");
+    }
+}

@@ -62,6 +62,12 @@ impl<'a> Pages<'a> {
             return result;
         }
         let next = result.members().ok().and_then(|it| it.read::<String>("nextCursor"));
+        if next.is_none() && self.server.is_none() {
+            return result;
+        }
+        // Whoever else was shown the page could not go on from it, and all pages of a list are for
+        // the same (2026-07-28, "Caching").
+        let result = with_text(&result, "cacheScope", "private");
         let Some(own) = next else { return result };
         let payload = serde_json::json!([method.as_str(), server, own]).to_string();
         let ours = self.seal.seal(Purpose::Cursor, self.principal, payload.as_bytes());
@@ -77,7 +83,7 @@ fn is_paged(method: &Method) -> bool {
     matches!(method, Method::SkillsList | Method::DirectoryRead)
 }
 
-/// The object with another text as the member `name`.
+/// The object with another text as the member `name`, where it has one.
 fn with_text(json: &Json, name: &str, text: &str) -> Json {
     let Ok(members) = json.members() else { return json.clone() };
     let mut out = Vec::with_capacity(json.as_bytes().len() + text.len());

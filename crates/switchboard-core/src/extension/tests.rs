@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, Member};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::gateway::{Gateway, Snapshot};
-use crate::lists::{Capabilities, Lists};
+use crate::lists::{Capabilities, Item, Kind, Lists};
 use crate::name::Prefix;
 use crate::peer::{Context, Peer, Principal, Request, Response};
 use crate::seal::bare::Bare;
@@ -18,6 +18,17 @@ use crate::seal::bare::Bare;
 struct Server {
     name: &'static str,
     ttl_ms: u64,
+}
+
+/// Has always one page more.
+struct Endless;
+
+#[async_trait]
+impl Peer for Endless {
+    async fn request(&self, _: &Context, _: Request) -> Result<Response, Error> {
+        let page = json!({ "skills": [{ "uri": "skill://endless/SKILL.md" }], "nextCursor": "x" });
+        Ok(Response { result: Json::encode(&page), version: ProtocolVersion::MODERN })
+    }
 }
 
 const SHARED: &str = "skill://shared/SKILL.md";
@@ -56,26 +67,31 @@ impl Peer for Server {
     }
 }
 
-fn gateway(servers: &[(&'static str, u64)]) -> Gateway {
-    let member = |&(name, ttl_ms): &(&'static str, u64)| {
-        let offered = json!({ "resources": {}, "extensions": { super::SKILLS: {} } });
-        let lists = Lists {
-            version: Some(ProtocolVersion::MODERN),
-            capabilities: Capabilities { resources: true, ..Default::default() },
-            offered: Some(Json::encode(&offered)),
-            ..Lists::default()
-        };
-        Member {
-            name: name.into(),
-            prefix: Prefix::new(name).unwrap(),
-            filter: Filter::default(),
-            peer: Arc::new(Server { name, ttl_ms }),
-            lists: Some(Arc::new(lists)),
-            learning: false,
-        }
+fn member(name: &'static str, ttl_ms: u64) -> Member {
+    let offered = json!({ "resources": {}, "extensions": { super::SKILLS: {} } });
+    let lists = Lists {
+        version: Some(ProtocolVersion::MODERN),
+        capabilities: Capabilities { resources: true, ..Default::default() },
+        offered: Some(Json::encode(&offered)),
+        ..Lists::default()
     };
-    let catalog = Catalog::build(servers.iter().map(member).collect());
+    Member {
+        name: name.into(),
+        prefix: Prefix::new(name).unwrap(),
+        filter: Filter::default(),
+        peer: Arc::new(Server { name, ttl_ms }),
+        lists: Some(Arc::new(lists)),
+        learning: false,
+    }
+}
+
+fn gateway_of(members: Vec<Member>) -> Gateway {
+    let catalog = Catalog::build(members);
     Gateway::new(Snapshot { catalog, list_wait: Duration::ZERO }, Arc::new(Bare))
+}
+
+fn gateway(servers: &[(&'static str, u64)]) -> Gateway {
+    gateway_of(servers.iter().map(|&(name, ttl_ms)| member(name, ttl_ms)).collect())
 }
 
 async fn ask(gateway: &Gateway, who: &str, method: Method, params: Value) -> Result<Value, Error> {
@@ -115,18 +131,46 @@ async fn of_two_skills_with_one_address_the_second_has_another() {
 }
 
 #[tokio::test]
+async fn the_address_of_a_listed_resource_leads_to_its_server() {
+    let mut second = member("b", 1);
+    let listed = Json::encode(&json!({ "uri": SHARED, "name": "SKILL.md" }));
+    let lists = second.lists.as_mut().map(Arc::make_mut).unwrap();
+    lists.resources.extend(Item::read(Kind::Resources, listed));
+    let gateway = gateway_of(vec![member("a", 1), second]);
+    let list = ask(&gateway, "ann", Method::SkillsList, json!({})).await.unwrap();
+    let moved = "switchboard://a/skill%3A//shared/SKILL.md";
+    let own = ["skill://a/SKILL.md", "skill://b/SKILL.md"];
+    assert_eq!(uris(&list["skills"]), [moved, own[0], SHARED, own[1]]);
+    for (uri, server) in [(moved, "a"), (SHARED, "b")] {
+        let got = ask(&gateway, "ann", Method::SkillsGet, json!({ "uri": uri })).await.unwrap();
+        assert_eq!(got["skill"]["frontmatter"]["x-from"], server, "{got}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_end_is_left_out() {
+    let endless = Member { peer: Arc::new(Endless), ..member("a", 1) };
+    let gateway = gateway_of(vec![endless, member("b", 1)]);
+    let list = ask(&gateway, "ann", Method::SkillsList, json!({})).await.unwrap();
+    assert_eq!(uris(&list["skills"]), [SHARED, "skill://b/SKILL.md"]);
+    assert_eq!((&list["ttlMs"], &list["cacheScope"]), (&json!(0), &json!("private")));
+}
+
+#[tokio::test]
 async fn a_cursor_is_sealed_and_leads_to_who_gave_it() {
     let alone = gateway(&[("b", 1)]);
     let both = gateway(&[("a", 1), ("b", 1)]);
     let first = ask(&alone, "ann", Method::SkillsList, json!({})).await.unwrap();
     let cursor = first["nextCursor"].as_str().unwrap();
     assert_ne!(cursor, "b 2");
+    assert_eq!(first["cacheScope"], "private", "nobody else can go on from it");
     let params = json!({ "cursor": cursor });
     // Also when another server has come meanwhile.
     for gateway in [&alone, &both] {
         let next = ask(gateway, "ann", Method::SkillsList, params.clone()).await.unwrap();
         assert_eq!(uris(&next["skills"]), ["skill://b/SKILL.md"]);
         assert_eq!(next["nextCursor"], Value::Null);
+        assert_eq!(next["cacheScope"], "private", "as the first page");
     }
     // For nobody else, for nothing else, and none that we did not give.
     for (who, method, params) in [

@@ -1,6 +1,6 @@
 mod answers;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -119,6 +119,36 @@ async fn publishing_takes_effect_for_the_next_call_and_is_announced() {
     assert!(ask(&gateway, Method::ToolsCall, "git__echo").await.contains("contents"));
     assert_eq!(changes.try_recv(), Ok(Change::List(Kind::Tools)));
     assert!(changes.try_recv().is_err(), "no other list changed");
+}
+
+/// Notes which of its lists a client got.
+#[derive(Default)]
+struct Noting(Mutex<Vec<Kind>>);
+
+#[async_trait]
+impl Peer for Noting {
+    async fn request(&self, _: &Context, request: Request) -> Result<Response, Error> {
+        Err(Error::NoSuchMethod(request.method.to_string()))
+    }
+
+    fn listed(&self, kind: Kind) {
+        self.0.lock().unwrap().push(kind);
+    }
+}
+
+#[tokio::test]
+async fn servers_hear_which_of_their_lists_is_wanted() {
+    let peer = Arc::new(Noting::default());
+    let noting = Member { peer: Arc::clone(&peer) as Arc<dyn Peer>, ..member("git", false) };
+    let catalog = Catalog::build(vec![noting]);
+    let snapshot = Snapshot { catalog, list_wait: Duration::ZERO };
+    let gateway = Gateway::new(snapshot, Arc::new(Bare));
+    for method in
+        [Method::ToolsList, Method::PromptsList, Method::ResourcesList, Method::TemplatesList]
+    {
+        ask(&gateway, method, "").await;
+    }
+    assert_eq!(*peer.0.lock().unwrap(), Kind::ALL);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
 //! The answer to a request of 2026-07-28: one JSON object, unless there is something to say on the
-//! way.
+//! way, or it takes long.
 
 use std::pin::Pin;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use switchboard_config::{ByteSize, TimeSpan};
 
 use crate::http::tls::TlsConfig;
 
-/// The HTTP listener: `/mcp`, `/health` and `/metrics` on one port.
+/// The HTTP listener: `/mcp`, `/sse`, `/ws`, `/health` and `/metrics` on one port.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {

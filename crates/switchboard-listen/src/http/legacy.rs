@@ -60,7 +60,7 @@ impl Service {
         let capabilities = declared(asked.params.as_ref());
         let changes = self.front.gateway.changes();
         // One more than there may be, where all are streams: it is the first to make room.
-        self.make_room();
+        self.make_room_for_session();
         let session = self.sessions.open(principal, version, capabilities, changes);
         self.front.meter.sessions("http", self.sessions.count());
         let mut response = json(StatusCode::OK, encode::result(id, &result));

@@ -77,7 +77,7 @@ impl Service {
             let message = "the client must accept `text/event-stream`";
             return Err(refuse(StatusCode::NOT_ACCEPTABLE, message).into());
         }
-        if !self.make_room() {
+        if !self.make_room_for_stream() {
             self.operations.rejected("sessions");
             let limit = self.config.sessions;
             let message = format!("{limit} streams are open (`http.sessions`); try again");
@@ -106,33 +106,39 @@ impl Service {
                     () = conversation.unheard() => {}
                     () = revoked.cancelled() => {}
                 }
+                // Nobody may say anything more while the conversation comes to its end.
                 streams.remove(&id);
                 Parting::Gone
             })
             .await;
+            // Where the daemon drained it.
             streams.remove(&id);
         });
         let state = Down { outgoing, first: Some(endpoint), messages: Vec::new() };
         Ok(events(stream::unfold(state, Down::step)))
     }
 
-    /// Ends the sessions that are idle for longest until there is room for one more; false where
-    /// there is none. A stream of this transport is in use for as long as it is open.
-    pub(crate) fn make_room(&self) -> bool {
-        let mut ended = 0;
-        let has_room = loop {
-            if self.streams.count() + self.sessions.count() < self.config.sessions {
-                break true;
-            }
-            if !self.sessions.make_room() {
-                break false;
-            }
-            ended += 1;
-        };
-        if ended > 0 {
+    /// Makes room for one more stream; false where all places are those of streams, which are in
+    /// use for as long as they are open. Then no session ends either: it would be for nothing.
+    fn make_room_for_stream(&self) -> bool {
+        let most = self.config.sessions.checked_sub(self.streams.count() + 1);
+        let Some(most) = most else { return false };
+        self.keep_sessions(most);
+        true
+    }
+
+    /// Makes room for one more session, as far as the streams leave any.
+    pub(crate) fn make_room_for_session(&self) {
+        self.keep_sessions(self.config.sessions.saturating_sub(self.streams.count() + 1));
+    }
+
+    /// Ends the sessions that are idle for longest, so that no more than `most` are left.
+    fn keep_sessions(&self, most: usize) {
+        let before = self.sessions.count();
+        while self.sessions.count() > most && self.sessions.make_room() {}
+        if before > most {
             self.front.meter.sessions("http", self.sessions.count());
         }
-        has_room
     }
 
     /// The event that says where messages are to be sent.

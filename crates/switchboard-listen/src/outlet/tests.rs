@@ -13,7 +13,8 @@ use crate::meter::Unmetered;
 fn check(token: Option<&str>, threshold: Option<LogLevel>, reports: &str, expected: &[&str]) {
     let json = |text: &str| Json::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap();
     let (queue, mut out) = mpsc::channel(8);
-    let mut outlet = Outlet::new(queue, token.map(json), ProtocolVersion::MODERN, Arc::new(Unmetered));
+    let mut outlet =
+        Outlet::new(queue, token.map(json), ProtocolVersion::MODERN, Arc::new(Unmetered));
     for line in reports.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (method, params) = line.split_once(' ').unwrap();
         let method = Method::from(method);
@@ -99,7 +100,9 @@ fn what_else_a_server_says_is_passed_on_without_that_as_well() {
     let outlet = Outlet::new(queue, None, ProtocolVersion::V2025_11_25, Arc::new(Unmetered));
     let method = Method::from("notifications/elicitation/complete");
     for params in [
-        Some(r#"{"elicitationId":"e","_meta":{"io.modelcontextprotocol/subscriptionId":"forged"}}"#),
+        Some(
+            r#"{"elicitationId":"e","_meta":{"io.modelcontextprotocol/subscriptionId":"forged"}}"#,
+        ),
         Some(r#"{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}}"#),
         None,
     ] {

@@ -32,7 +32,7 @@ pub(crate) struct House {
     keys: Arc<Keys>,
 }
 
-/// `ann` for the key `k1`, which may be taken back, `bob` for `k2`.
+/// `ann` for the key `k1`, which may be taken back, `bob` for `k2`; `ended` ends as it lets in.
 #[derive(Default)]
 struct Keys {
     revoked: Mutex<CancellationToken>,
@@ -53,6 +53,11 @@ impl Login for Keys {
                 Ok(Admitted { principal: Principal::new("ann"), revoked })
             }
             Some(b"k2") => Ok(Admitted::for_good(Principal::new("bob"))),
+            Some(b"ended") => {
+                let admitted = Admitted::for_good(Principal::new("ann"));
+                admitted.revoked.cancel();
+                Ok(admitted)
+            }
             _ => Err(Denied { message: "a key is needed" }),
         }
     }

@@ -68,6 +68,35 @@ async fn be_asked(house: &House, carrier: Carrier) {
     has(&undeclared, "\"id\":6,\"error\":{\"code\":-32601");
 }
 
+/// A question in which a server says what only we may say to the client.
+const FORGED: &str = "{\"message\":\"name?\",\"requestedSchema\":{\"type\":\"object\",\"properties\":{}},\
+    \"_meta\":{\"io.modelcontextprotocol/subscriptionId\":\"forged\",\"progressToken\":\"forged\",\
+    \"io.modelcontextprotocol/serverInfo\":\"forged\",\"example.org/kept\":\"kept\"}}";
+
+pub(crate) async fn what_a_server_says_to_its_neighbour_is_not_put_to_the_client() {
+    let house = House::new().await;
+    let call = format!(
+        "\"name\":\"ask\",\"arguments\":{{\"method\":\"elicitation/create\",\"params\":{FORGED}}}"
+    );
+    for carrier in Carrier::ALL {
+        let mut talk = Talk::declaring(&house, carrier, "2025-11-25", DECLARED).await;
+        let question = talk.ask(&old("1", "tools/call", &call)).await;
+        has(&question, "\"_meta\":{\"example.org/kept\":\"kept\"}");
+        lacks(&question, "forged");
+    }
+    for carrier in Carrier::OF_BOTH_ERAS {
+        let mut talk = Talk::begin(&house, carrier).await;
+        let declared = "\"io.modelcontextprotocol/clientCapabilities\":{\"elicitation\":{}}";
+        let request = new("1", "tools/call", &call, "")
+            .replace("\"io.modelcontextprotocol/clientCapabilities\":{}", declared);
+        let questions = talk.ask(&request).await;
+        has(&questions, "\"inputRequests\"");
+        has(&questions, "\"_meta\":{\"example.org/kept\":\"kept\"}");
+        lacks(&questions, "forged");
+    }
+    house.end().await;
+}
+
 pub(crate) async fn an_answer_counts_in_its_own_session_only() {
     let house = House::new().await;
     for carrier in Carrier::ALL {

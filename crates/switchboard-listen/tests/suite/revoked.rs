@@ -74,6 +74,39 @@ pub(crate) async fn a_frame_connection_ends_with_the_key_that_opened_it() {
     house.end().await;
 }
 
+/// A client that reads late has asked for much more than the buffers on the way hold.
+pub(crate) async fn what_waits_for_a_client_does_not_go_out_after_its_key() {
+    const CALLS: usize = 60;
+    let house = House::new().await;
+    let mut socket = dial(&house, &[]).await.unwrap();
+    let large = format!("\"name\":\"echo\",\"arguments\":{{\"x\":\"{}\"}}", "x".repeat(1 << 20));
+    for id in 0..CALLS {
+        let call = new(&id.to_string(), "tools/call", &large, "");
+        socket.send(Message::text(call)).await.unwrap();
+    }
+    house.peer.until("call echo", CALLS).await;
+    house.revoke();
+    let mut answers = 0;
+    while let Some(Ok(message)) = socket.next().await {
+        answers += usize::from(message.is_text());
+    }
+    assert!(answers < CALLS / 2, "{answers} answers after the end of the key");
+    drop(socket);
+    house.end().await;
+}
+
+pub(crate) async fn a_key_that_has_ended_begins_nothing() {
+    let house = House::new().await;
+    for _ in 0..20 {
+        status(&house.ask("GET /metrics key=ended", "").await.0, 401);
+        let call = new("1", "tools/call", "\"name\":\"echo\"", "");
+        let request = "POST v=2026-07-28 m=tools/call n=echo key=ended";
+        status(&house.ask(request, call).await.0, 401);
+    }
+    assert_eq!(house.peer.count("call"), 0);
+    house.end().await;
+}
+
 pub(crate) async fn a_session_of_a_stream_ends_with_the_key_that_opened_it() {
     let house = House::new().await;
     let mut down = Events::open(&house, "GET /sse").await;

@@ -16,6 +16,11 @@ use crate::store::{Place, Stamp};
 /// Most logins that are kept in memory. Beyond it those nobody uses are read again next time.
 const SLOTS: usize = 4096;
 
+/// How long a request takes a login for what it was: a look is a question to the file system, and
+/// servers nearby get thousands of requests a second. Somebody who logs in or out does not notice a
+/// quarter of a second, and who is refused looks at once.
+const A_MOMENT: Duration = Duration::from_millis(250);
+
 #[derive(Default)]
 pub(super) struct Slots(Mutex<HashMap<Place, Arc<Slot>>>);
 
@@ -30,6 +35,8 @@ pub(super) struct Slot {
 struct State {
     /// Of the file that was read; `None` if none was read yet.
     read: Option<Option<Stamp>>,
+    /// When the file was last found to be that one.
+    looked: Option<Instant>,
     record: Option<Arc<Record>>,
     problem: Option<String>,
     /// What the server said last, for a login in this process.
@@ -138,13 +145,29 @@ impl Inner {
             };
             state.read = Some(stamp);
         }
+        state.looked = Some(Instant::now());
         state.record.clone()
+    }
+
+    /// The login as it was on disk a moment ago, for what is asked before every request.
+    pub(super) fn recent(&self, slot: &Slot) -> Option<Arc<Record>> {
+        let state = slot.state();
+        if within(state.looked, A_MOMENT) {
+            return state.record.clone();
+        }
+        drop(state);
+        self.current(slot)
     }
 
     /// Writes a login; the caller holds `busy` and the lock.
     pub(super) async fn save(&self, slot: &Arc<Slot>, record: Record) -> Result<(), OauthError> {
         let (store, slot) = (self.store.clone(), Arc::clone(slot));
-        blocking(move || store.save(&slot.place, &record)).await
+        blocking(move || {
+            let saved = store.save(&slot.place, &record);
+            slot.state().looked = None;
+            saved
+        })
+        .await
     }
 
     /// Keeps other processes away.

@@ -88,6 +88,26 @@ async fn two_processes_renew_once() {
 }
 
 #[tokio::test]
+async fn what_another_process_does_is_seen_a_moment_later_or_when_refused() {
+    let (world, _) = login(OauthSettings::default(), |_| {}).await;
+    let settings = OauthSettings::default;
+    let (calling, refused) = (world.authorizer(settings()), world.authorizer(settings()));
+    tokio::time::pause();
+    let token = calling.bearer(ANNA).await.unwrap();
+    assert!(token.is_some());
+    assert_eq!(refused.bearer(ANNA).await.unwrap(), token);
+    assert!(world.authorizer(settings()).logout(ANNA).await.unwrap());
+    for authorizer in [&calling, &refused] {
+        assert_eq!(authorizer.bearer(ANNA).await.unwrap(), token, "looked at for every request");
+    }
+    let next = refused.refused(ANNA, refusal(401, "Bearer", token.as_ref())).await.unwrap();
+    assert!(matches!(next, Next::LoginNeeded { .. }), "{next:?}");
+    assert!(refused.bearer(ANNA).await.unwrap().is_none());
+    tokio::time::advance(std::time::Duration::from_millis(250)).await;
+    assert!(calling.bearer(ANNA).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_renewal_outlives_its_caller() {
     let (world, _) = login(OauthSettings::default(), |_| {}).await;
     let authorizer = world.authorizer(OauthSettings::default());

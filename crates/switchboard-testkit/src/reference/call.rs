@@ -177,15 +177,19 @@ impl Call {
         if !filter.is_object() {
             return Err(Stop::invalid("`notifications` must be an object"));
         }
+        let honoured = tasks::honoured(self, filter)?;
         let mut news = self.server().news.subscribe();
         let id: Value = serde_json::from_str(&self.id).unwrap();
         let tagged = |mut params: Value| {
             params["_meta"] = json!({ format!("{RESERVED}subscriptionId"): id.clone() });
             params
         };
-        let acknowledged = tagged(json!({ "notifications": filter }));
+        let acknowledged = tagged(json!({ "notifications": honoured }));
         self.tell("notifications/subscriptions/acknowledged", acknowledged).await;
         self.server().journal.note(format!("listen {filter}"));
+        for task in tasks::told(self, &honoured) {
+            self.tell("notifications/tasks", tagged(task)).await;
+        }
         while let Ok(next) = news.recv().await {
             if next.is_wanted(filter) {
                 self.tell(&next.method(), tagged(next.params())).await;

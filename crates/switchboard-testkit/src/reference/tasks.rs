@@ -69,10 +69,8 @@ pub(crate) fn answer(call: &Call, method: &str) -> Result<Answer, Stop> {
     if call.version() < ProtocolVersion::V2025_11_25 {
         return Err(no_method());
     }
-    if is_modern && !call.capabilities()["extensions"][EXTENSION].is_object() {
-        let data = json!({ "requiredCapabilities": { "extensions": { EXTENSION: {} } } });
-        let message = "the client does not know tasks".to_owned();
-        return Err(Stop::Error { code: -32021, message, data });
+    if is_modern {
+        must_know_tasks(call)?;
     }
     if method == "tasks/list" && !is_modern {
         let tasks = call.server().tasks.lock().unwrap();
@@ -84,16 +82,7 @@ pub(crate) fn answer(call: &Call, method: &str) -> Result<Answer, Stop> {
     let task = tasks.iter_mut().find(|task| task.id == id);
     let task = task.ok_or_else(|| Stop::invalid("no such task"))?;
     match (method, is_modern) {
-        ("tasks/get", _) => {
-            let mut answer = shown(call, task);
-            if task.status == "completed" && is_modern {
-                answer["result"] = outcome();
-            }
-            if task.status == "working" {
-                task.status = "completed";
-            }
-            Ok(answer.into())
-        }
+        ("tasks/get", _) => Ok(looked_at(call, task).into()),
         ("tasks/result", false) => {
             task.status = "completed";
             let mut result = outcome();
@@ -113,4 +102,50 @@ pub(crate) fn answer(call: &Call, method: &str) -> Result<Answer, Stop> {
         ("tasks/update", true) => Ok(json!({}).into()),
         _ => Err(no_method()),
     }
+}
+
+/// The task as it is, which is done after that.
+fn looked_at(call: &Call, task: &mut Task) -> Value {
+    let mut answer = shown(call, task);
+    if task.status == "completed" && call.server().is_modern() {
+        answer["result"] = outcome();
+    }
+    if task.status == "working" {
+        task.status = "completed";
+    }
+    answer
+}
+
+fn must_know_tasks(call: &Call) -> Result<(), Stop> {
+    if call.capabilities()["extensions"][EXTENSION].is_object() {
+        return Ok(());
+    }
+    let data = json!({ "requiredCapabilities": { "extensions": { EXTENSION: {} } } });
+    let message = "the client does not know tasks".to_owned();
+    Err(Stop::Error { code: -32021, message, data })
+}
+
+/// What of `filter` a listen stream is for: of the tasks, those that there are.
+pub(crate) fn honoured(call: &Call, filter: &Value) -> Result<Value, Stop> {
+    let mut honoured = filter.clone();
+    let Some(wanted) = honoured["taskIds"].as_array_mut() else { return Ok(filter.clone()) };
+    must_know_tasks(call)?;
+    let tasks = call.server().tasks.lock().unwrap();
+    wanted.retain(|id| tasks.iter().any(|task| *id == task.id.as_str()));
+    Ok(honoured)
+}
+
+/// What a listen stream for `honoured` hears of its tasks: each as it is, and its end.
+pub(crate) fn told(call: &Call, honoured: &Value) -> Vec<Value> {
+    let wanted = honoured["taskIds"].as_array().into_iter().flatten();
+    let mut tasks = call.server().tasks.lock().unwrap();
+    let mut told = Vec::new();
+    for id in wanted {
+        let Some(task) = tasks.iter_mut().find(|task| *id == task.id.as_str()) else { continue };
+        told.push(looked_at(call, task));
+        if told[told.len() - 1]["status"] == "working" {
+            told.push(looked_at(call, task));
+        }
+    }
+    told
 }

@@ -33,8 +33,27 @@ pub(super) struct Reading<'a> {
     pub acknowledged: Option<Acknowledged>,
     /// The session it was sent in.
     pub session: Option<&'a HeaderValue>,
-    /// The answer is to tell what the server speaks.
-    pub is_probe: bool,
+    pub tells: Tells,
+}
+
+/// What a refusal says about the server, besides that it refuses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Tells {
+    Nothing,
+    /// What it speaks: it was asked for that.
+    Era,
+    /// Whether it speaks this transport: it was asked to open a session.
+    Transport,
+}
+
+impl Tells {
+    pub(super) fn of(method: &Method) -> Self {
+        match method {
+            Method::Discover => Self::Era,
+            Method::Initialize => Self::Transport,
+            _ => Self::Nothing,
+        }
+    }
 }
 
 /// How reading a stream went.
@@ -102,14 +121,20 @@ impl Reading<'_> {
                 return Err(LinkError::Lost("the server answered another request".to_owned()));
             }
             return match (outcome, status) {
-                (Err(error), _) if self.lost(status).is_none() && !self.fails(status) => {
-                    Err(self.refused(error))
-                }
+                (Err(error), _) if self.is_in_its_words(status) => Err(self.refused(error)),
                 (Ok(result), status) if status.is_success() => Ok(result),
                 _ => Err(self.refusal(status, &body)),
             };
         }
         Err(self.refusal(status, &body))
+    }
+
+    /// Whether what the server says in its own words counts, and not the status alone.
+    fn is_in_its_words(&self, status: StatusCode) -> bool {
+        // A front may have words for every path, and the transport is told by the status (2026-07-28,
+        // "Backward compatibility").
+        let is_elsewhere = self.tells == Tells::Transport && speaks_otherwise(status);
+        self.lost(status).is_none() && !self.fails(status) && !is_elsewhere
     }
 
     fn refused(&self, error: RpcError) -> LinkError {
@@ -132,7 +157,7 @@ impl Reading<'_> {
     /// Whether the server fails at the question for its revision, which then tells nothing, not
     /// even in its own words: a modern server in trouble would be taken for an old one.
     fn fails(&self, status: StatusCode) -> bool {
-        self.is_probe && status.is_server_error()
+        self.tells == Tells::Era && status.is_server_error()
     }
 
     fn refusal(&self, status: StatusCode, body: &Bytes) -> LinkError {

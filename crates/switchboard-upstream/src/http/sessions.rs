@@ -14,7 +14,7 @@ use switchboard_mcp::{Frame, Method, Naming, WireId, encode};
 use tokio::sync::OnceCell;
 
 use crate::handshake::opening;
-use crate::http::exchange::Reading;
+use crate::http::exchange::{Reading, Tells};
 use crate::http::{Inner, SESSION};
 use crate::link::LinkError;
 use crate::unasked::Origin;
@@ -153,7 +153,7 @@ impl Inner {
             who: Some(who),
             acknowledged: None,
             session: None,
-            is_probe: false,
+            tells: Tells::Nothing,
         };
         let result = reading.answer(response).await?;
         let agreed = result.members().ok().and_then(|it| it.read::<String>("protocolVersion"));

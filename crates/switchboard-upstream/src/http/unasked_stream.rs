@@ -9,7 +9,7 @@ use switchboard_core::Principal;
 use tokio::time::Instant;
 
 use crate::http::client::{Exchange, SendError};
-use crate::http::exchange::Reading;
+use crate::http::exchange::{Reading, Tells};
 use crate::http::{EVENTS, Inner, LAST_EVENT_ID};
 use crate::subscribe::Reopening;
 use crate::unasked::Origin;
@@ -74,7 +74,7 @@ impl Inner {
             who: None,
             acknowledged: None,
             session: self.sessions.owners(),
-            is_probe: false,
+            tells: Tells::Nothing,
         };
         // It ends when the server wants it to; then it is opened again.
         let _ = reading.answer(response).await;

@@ -232,9 +232,12 @@ pub(crate) async fn a_server_over_sse_is_not_asked_for_its_era() {
     bench.end().await;
 }
 
+/// Messages that are on their way to a server over HTTP+SSE at once, at most.
+const CROWD: usize = 8;
+
 /// What a server over HTTP+SSE says to the POST of a call of that name, by hand: `refuse` gets a
-/// 500, `hang` nothing, `late` what it gets a moment later; all other requests are answered on the
-/// stream. `heard` has the messages as they were taken.
+/// 500, `hang` nothing, `late` what it gets a moment later, `crowd` the same once there are eight of
+/// it; all other requests are answered on the stream. `heard` has the messages as they were taken.
 async fn serve_by_hand(
     listener: TcpListener,
     endpoint: &'static str,
@@ -264,8 +267,14 @@ async fn serve_by_hand(
                 let said = name.or(message["method"].as_str()).unwrap_or_default().to_owned();
                 heard.send_modify(|heard| heard.push(said));
             };
-            if name == Some("late") {
-                heard.send_modify(|heard| heard.push("late is here".to_owned()));
+            if let Some(name @ ("late" | "crowd")) = name {
+                let is_here = format!("{name} is here");
+                let count = if name == "crowd" { CROWD } else { 1 };
+                heard.send_modify(|heard| heard.push(is_here.clone()));
+                let is_full = |heard: &Vec<String>| {
+                    heard.iter().filter(|it| **it == is_here).count() >= count
+                };
+                let _ = heard.subscribe().wait_for(is_full).await;
                 tokio::time::sleep(std::time::Duration::from_millis(300)).await;
             }
             hear();
@@ -388,6 +397,25 @@ pub(crate) async fn a_message_that_is_taken_slowly_holds_up_no_other() {
         answer = call(&upstream, "hang", "{}") => panic!("{answer}"),
         () = others => {}
     }
+    hand.end().await;
+}
+
+pub(crate) async fn messages_on_their_way_are_so_many_at_most() {
+    let hand = by_hand("/messages?s=1").await;
+    let calls = (0..3 * CROWD).map(|_| call(&hand.upstream, "crowd", "{}"));
+    for answer in join_all(calls).await {
+        assert!(answer.contains("content"), "{answer}");
+    }
+    let (mut under_way, mut most) = (0, 0);
+    for what in &*hand.heard.borrow() {
+        match what.as_str() {
+            "crowd is here" => under_way += 1,
+            "crowd" => under_way -= 1,
+            _ => {}
+        }
+        most = most.max(under_way);
+    }
+    assert_eq!(most, CROWD);
     hand.end().await;
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::common::{ALL, Bench, Kind, LEGACY, MODERN, Reports, ask, call, call_with};
 use futures_util::future::join_all;
+use serde_json::Value;
 use switchboard_config::{Secret, TimeSpan};
 use switchboard_core::Peer;
 use switchboard_mcp::Method;
@@ -321,6 +322,29 @@ pub(crate) async fn the_era_is_found_out_once() {
         again.end().await;
         bench.end().await;
     }
+}
+
+pub(crate) async fn a_server_of_the_older_era_is_asked_again_after_a_day() {
+    let bench = Bench::new(Kind::Stdio, LEGACY).await;
+    bench.call("echo").await;
+    bench.until_tools("echo").await;
+    bench.upstream.stop().await;
+    assert_eq!(bench.fake.count("discover"), 1);
+    let path = bench.directory.path().join("lists/fake.json");
+    let mut kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert!(kept["asked"].as_u64() > Some(0), "{kept}");
+    kept["asked"] = 0.into();
+    std::fs::write(&path, kept.to_string()).unwrap();
+    // What it lists by then tells when its lists, and with them the date, are written again.
+    bench.fake.add_tool("one");
+    for why in ["long ago", "just now"] {
+        let again = bench.again(Kind::Stdio).await;
+        assert!(again.call("echo").await.contains("arguments"), "{why}");
+        again.until_tools("echo one").await;
+        assert_eq!(bench.fake.count("discover"), 2, "{why}");
+        again.end().await;
+    }
+    bench.end().await;
 }
 
 pub(crate) async fn a_fixed_era_is_not_asked_for() {

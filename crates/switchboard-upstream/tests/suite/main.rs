@@ -5,6 +5,7 @@ mod asking;
 mod carriers;
 mod common;
 mod contract;
+mod freshness;
 mod headers;
 mod hostile;
 mod puppet;
@@ -30,6 +31,7 @@ switchboard_testkit::tests![
     contract::a_silent_server_is_given_up,
     contract::the_dead_do_not_hold_up_the_living,
     contract::the_era_is_found_out_once,
+    contract::a_server_of_the_older_era_is_asked_again_after_a_day,
     contract::a_fixed_era_is_not_asked_for,
     contract::a_server_that_changed_its_era_is_asked_again,
     contract::stopping_ends_everything,
@@ -108,8 +110,11 @@ switchboard_testkit::tests![
     carriers::the_address_for_messages_may_name_another_in_its_query,
     carriers::a_server_that_takes_no_message_does_not_keep_the_link,
     carriers::a_message_that_is_taken_slowly_holds_up_no_other,
+    carriers::messages_on_their_way_are_so_many_at_most,
     carriers::a_cancellation_follows_what_it_cancels,
     carriers::a_server_that_takes_no_initialize_is_tried_over_sse,
+    freshness::a_list_holds_as_long_as_all_its_pages,
+    freshness::a_list_that_is_old_is_read_again_when_it_is_wanted,
     sessions::who_logs_in_alone_has_a_session_alone,
     sessions::a_session_that_is_lost_concerns_nobody_else,
     sessions::one_login_for_all_is_one_session_for_all,

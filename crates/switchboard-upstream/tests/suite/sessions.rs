@@ -103,13 +103,18 @@ pub(crate) async fn a_server_that_fails_tells_no_era() {
 }
 
 pub(crate) async fn a_server_that_takes_nothing_says_so() {
-    let web = Web::new(|_| Reply::Status(405)).await;
-    web.upstream.wake();
-    web.news.until(|| web.upstream.status().problem.is_some()).await;
-    let problem = web.upstream.status().problem.unwrap();
-    for part in ["initialize: the server answered 405", "opened no stream of events"] {
-        assert!(problem.contains(part), "{problem}");
+    for words in [None, Some(json!({ "code": -32601, "message": "no such path" }))] {
+        let said = words.clone().map_or("", |_| "no such path");
+        let refusal =
+            move || words.clone().map_or(Reply::Status(405), |words| Reply::Error(405, words));
+        let web = Web::new(move |_| refusal()).await;
+        web.upstream.wake();
+        web.news.until(|| web.upstream.status().problem.is_some()).await;
+        let problem = web.upstream.status().problem.unwrap();
+        for part in ["initialize: the server answered 405", said, "opened no stream of events"] {
+            assert!(problem.contains(part), "{problem}");
+        }
+        assert!(!web.seen("GET").is_empty(), "not tried over HTTP+SSE: {problem}");
+        web.end().await;
     }
-    assert!(!web.seen("GET").is_empty());
-    web.end().await;
 }

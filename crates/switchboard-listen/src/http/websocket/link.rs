@@ -42,9 +42,9 @@ pub(super) async fn hold(
     let ending = Arc::new(Mutex::new(None));
     let draining = front.draining.clone();
     let mut writing = front.tasks.spawn({
-        let ending = Arc::clone(&ending);
+        let (ending, revoked) = (Arc::clone(&ending), revoked.clone());
         async move {
-            let mut sink = write(outgoing, sink).await?;
+            let mut sink = write(outgoing, sink, &revoked).await?;
             let code = ending.lock().expect("no one panics holding it").take();
             let code = code.unwrap_or_else(|| match draining.is_cancelled() {
                 true => close(CloseCode::Away, "the daemon stops"),
@@ -62,7 +62,9 @@ pub(super) async fn hold(
             reason = reader.read(&talking) => reason,
             // The writer gave up.
             () = talking.unheard() => None,
-            () = revoked.cancelled() => Some(close(CloseCode::Policy, "the key is not valid any more")),
+            () = revoked.cancelled() => {
+                Some(close(CloseCode::Policy, "the key is not valid any more"))
+            }
         };
         *ending.lock().expect("no one panics holding it") = reason;
         Parting::Gone
@@ -143,8 +145,13 @@ fn reason(error: &Error) -> Option<CloseFrame> {
 type Sink = SplitSink<Socket, Message>;
 
 /// Writes messages, and pings where there is nothing to write; gives the sink back at the end of
-/// the conversation, and nothing where the client does not read.
-async fn write(mut outgoing: Outgoing, mut sink: Sink) -> Option<Sink> {
+/// the conversation, and nothing where the client does not read. What waits when the key ends goes
+/// out no more: a client that reads slowly would have it for a minute yet.
+async fn write(
+    mut outgoing: Outgoing,
+    mut sink: Sink,
+    revoked: &CancellationToken,
+) -> Option<Sink> {
     let mut messages = Vec::with_capacity(QUEUE);
     let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
     loop {
@@ -155,7 +162,7 @@ async fn write(mut outgoing: Outgoing, mut sink: Sink) -> Option<Sink> {
         match count {
             Some(0) => return Some(sink),
             Some(_) => {
-                for message in messages.drain(..) {
+                for message in messages.drain(..).take_while(|_| !revoked.is_cancelled()) {
                     // JSON is UTF-8; we wrote it or checked it.
                     let text = String::from_utf8(message).expect("messages are JSON");
                     tokio::time::timeout(WRITE, sink.feed(Message::text(text))).await.ok()?.ok()?;
