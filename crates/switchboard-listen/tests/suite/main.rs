@@ -6,6 +6,7 @@ mod carrier;
 mod conversations;
 mod curious;
 mod edge;
+mod hints;
 mod house;
 mod ladder;
 mod lines;
@@ -89,6 +90,7 @@ switchboard_testkit::tests![
     conversations::subscriptions_are_limited_and_end_when_cancelled,
     conversations::a_drain_waits_for_the_answers,
     conversations::too_many_requests_are_refused_as_busy,
+    hints::a_list_holds_no_longer_than_any_part_of_it,
     questions::a_question_goes_to_the_client_and_its_answer_back,
     questions::what_a_server_says_to_its_neighbour_is_not_put_to_the_client,
     questions::an_answer_counts_in_its_own_session_only,
@@ -104,6 +106,7 @@ switchboard_testkit::tests![
     revoked::a_session_of_a_stream_ends_with_the_key_that_opened_it,
     revoked::calls_end_with_the_key_that_made_them,
     revoked::what_waits_for_a_client_does_not_go_out_after_its_key,
+    revoked::a_session_of_a_stream_that_nobody_reads_ends_at_once,
     revoked::a_key_that_has_ended_begins_nothing,
     sse::the_door_is_before_the_stream_as_well,
     sse::a_session_belongs_to_who_opened_it,

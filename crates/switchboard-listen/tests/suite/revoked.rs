@@ -95,6 +95,26 @@ pub(crate) async fn what_waits_for_a_client_does_not_go_out_after_its_key() {
     house.end().await;
 }
 
+/// Its stream stands still, so that nobody comes to its end for half a minute.
+pub(crate) async fn a_session_of_a_stream_that_nobody_reads_ends_at_once() {
+    let house = House::new().await;
+    let mut down = Events::open(&house, "GET /sse").await;
+    let endpoint = format!("POST {}", down.next().await.unwrap().1);
+    status(&house.ask(&endpoint, initialize("2025-11-25")).await.0, 202);
+    let large = format!("\"name\":\"echo\",\"arguments\":{{\"x\":\"{}\"}}", "x".repeat(1 << 20));
+    for id in 0..40 {
+        let call = old(&id.to_string(), "tools/call", &large);
+        status(&house.ask(&endpoint, call).await.0, 202);
+    }
+    status(&house.ask(&endpoint, old("\"n\"", "tools/call", "\"name\":\"never\"")).await.0, 202);
+    house.peer.until("call never", 1).await;
+    house.revoke();
+    // Which waits for half of that time.
+    house.peer.until("cancelled never", 1).await;
+    drop(down);
+    house.end().await;
+}
+
 pub(crate) async fn a_key_that_has_ended_begins_nothing() {
     let house = House::new().await;
     for _ in 0..20 {

@@ -126,7 +126,13 @@ pub(crate) async fn a_session_that_is_idle_makes_room_for_a_stream() {
         assert_eq!(head.status, expected, "the one idle for longest made room");
     }
     let second = open(&house, "GET /sse").await;
-    // A stream is never idle, and what is refused ends no session that is there beside them.
+    beside_streams(&house).await;
+    drop((first, second));
+    house.end().await;
+}
+
+/// A stream is never idle, and one that is refused ends no session that is there beside them.
+async fn beside_streams(house: &House) {
     let beside = house.session("2025-06-18").await;
     status(&house.ask("GET /sse", "").await.0, 503);
     status(&house.ask(&format!("POST s={beside}"), old("1", "ping", "")).await.0, 200);
@@ -135,8 +141,6 @@ pub(crate) async fn a_session_that_is_idle_makes_room_for_a_stream() {
         let (head, _) = house.ask(&format!("POST s={session}"), old("1", "ping", "")).await;
         assert_eq!(head.status, expected, "there is one at most");
     }
-    drop((first, second));
-    house.end().await;
 }
 
 pub(crate) async fn a_thousand_sessions_come_and_go() {
