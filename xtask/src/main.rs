@@ -7,10 +7,12 @@ mod bench;
 mod check;
 mod conformance;
 mod deny;
+mod fuzz;
 mod process;
 mod ranks;
 mod report;
 mod setup;
+mod tool;
 mod workspace;
 
 use std::env;
@@ -43,6 +45,12 @@ const CHORES: &[Chore] = &[
         arguments: "[--quick]",
         about: "measure what the daemon adds to a call, as ratios to calling directly",
         run: bench::run,
+    },
+    Chore {
+        name: "fuzz",
+        arguments: "[TARGET] [--minutes N]",
+        about: "look for inputs that break a promise, with libFuzzer; needs a nightly toolchain",
+        run: fuzz::run,
     },
     Chore {
         name: "advisories",
@@ -79,7 +87,7 @@ fn help() -> String {
     let mut text = String::from("usage: cargo xtask CHORE\n");
     for chore in CHORES {
         let call = format!("{} {}", chore.name, chore.arguments);
-        text.push_str(&format!("\n  {call:<18} {}", chore.about));
+        text.push_str(&format!("\n  {call:<27} {}", chore.about));
     }
     text
 }

@@ -50,7 +50,7 @@ const RANKS: &[(u8, &[&str])] = &[
     (3, &["switchboard-daemon"]),
     (4, &["switchboard"]),
     // Above everything, so that nothing can depend on it.
-    (5, &["switchboard-bench", "switchboard-conformance", "xtask"]),
+    (5, &["switchboard-bench", "switchboard-conformance", "switchboard-fuzz", "xtask"]),
 ];
 
 /// Crates that may use fewer of ours than their rank allows, and why.

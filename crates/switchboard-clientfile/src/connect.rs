@@ -76,17 +76,24 @@ pub fn disconnect(client: Client, home: &Home) -> Result<Option<Edit>, FileError
     let row = client.row();
     let path = row.own_file(home);
     let Some(text) = read_text(&path)? else { return Ok(None) };
-    let value = row.syntax.value(&text)?;
-    let Some(entries) = parse::entries(row.syntax, &text, &value, &[row.root.to_owned()])? else {
-        return Ok(None);
-    };
     let mut after = text.clone();
     let mut shown = Vec::new();
-    for (name, entry) in entries {
-        if let Some(entry) = entry.as_object().filter(|entry| is_our_entry(name, entry)) {
-            after = row.syntax.unset(&after, row.root, name)?;
-            shown.extend(values_to_show(entry));
+    // Read again after each: of a name that stands there twice, the first comes to light when the
+    // last is gone.
+    loop {
+        let value = row.syntax.value(&after)?;
+        let entries = parse::entries(row.syntax, &after, &value, &[row.root.to_owned()])?;
+        let ours = entries.into_iter().flatten().find_map(|(name, entry)| {
+            let entry = entry.as_object().filter(|entry| is_our_entry(name, entry))?;
+            Some((name, entry))
+        });
+        let Some((name, entry)) = ours else { break };
+        let without = row.syntax.unset(&after, row.root, name)?;
+        if without == after {
+            break;
         }
+        shown.extend(values_to_show(entry));
+        after = without;
     }
     let changed = after != text;
     Ok(changed.then_some(Edit {

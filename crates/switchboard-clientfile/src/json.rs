@@ -19,14 +19,16 @@ pub(crate) fn value(text: &str, lenient: bool) -> Result<Value, FileError> {
     if lenient {
         text = comments::without_trailing_commas(&without_comments(&text));
     }
-    if text.trim().is_empty() {
+    // Other white space than JSON's is no empty file: what is written behind it could not be read.
+    if text.trim_matches([' ', '\t', '\n', '\r']).is_empty() {
         return Ok(Value::Object(Map::new()));
     }
     serde_json::from_str(&text).map_err(|error| {
         let problem = error.to_string();
         // The place is given apart.
         let problem = problem.split(" at line ").next().unwrap_or_default().to_owned();
-        let place = Some(Place { line: error.line(), column: error.column() });
+        // A text that ends with a line end is cut off before the first column of the next.
+        let place = Some(Place { line: error.line(), column: error.column().max(1) });
         FileError::Syntax {
             format: if lenient { "JSON with comments" } else { "JSON" },
             problem,

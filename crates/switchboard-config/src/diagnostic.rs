@@ -2,6 +2,7 @@
 //!
 //! Five separate things: a code to look up, what is wrong, where, why, and what to do.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
@@ -105,7 +106,12 @@ impl Diagnostic {
         let paint = if colour { Paint::ANSI } else { Paint::NONE };
         let mut text = format!(
             "{}error[{}]{}: {}{}{}",
-            paint.error, self.code, paint.reset, paint.strong, self.message, paint.reset
+            paint.error,
+            self.code,
+            paint.reset,
+            paint.strong,
+            printable(&self.message),
+            paint.reset
         );
         let margin = match self.place.as_deref() {
             Some(Place::File { line, .. }) => line.to_string().len(),
@@ -116,7 +122,7 @@ impl Diagnostic {
         }
         for (label, note) in [("cause", &self.cause), ("hint", &self.hint)] {
             if let Some(note) = note {
-                let (frame, reset) = (paint.frame, paint.reset);
+                let (frame, reset, note) = (paint.frame, paint.reset, printable(note));
                 let _infallible = write!(text, "\n{:margin$} {frame}={reset} {label}: {note}", "");
             }
         }
@@ -126,7 +132,8 @@ impl Diagnostic {
 
 fn render_place(text: &mut String, place: &Place, margin: usize, paint: &Paint) -> fmt::Result {
     let Paint { error, frame, reset, .. } = paint;
-    write!(text, "\n{:margin$}{frame}-->{reset} {place}", "")?;
+    let shown = place.to_string();
+    write!(text, "\n{:margin$}{frame}-->{reset} {}", "", printable(&shown))?;
     if let Place::File { line, excerpt, .. } = place {
         let Excerpt { text: content, start, width } = excerpt;
         write!(text, "\n{:margin$} {frame}|{reset}", "")?;
@@ -135,6 +142,15 @@ fn render_place(text: &mut String, place: &Place, margin: usize, paint: &Paint) 
         write!(text, "{:start$}{error}{:^<width$}{reset}", "", "")?;
     }
     Ok(())
+}
+
+/// Keeps the terminal unharmed: the names of keys and variables may contain escape sequences.
+fn printable(text: &str) -> Cow<'_, str> {
+    let harms = |c: char| c.is_control() && c != '\n';
+    if !text.contains(harms) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(harms, "\u{fffd}"))
 }
 
 /// The escape sequences in use, or none.

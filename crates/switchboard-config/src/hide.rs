@@ -55,8 +55,8 @@ pub(crate) fn line(text: &str, line: Range<usize>, schema: &Schema) -> Option<Ra
     }
     let secret = equals.find(|(offset, _)| {
         let key = content[..*offset].trim_end().trim_end_matches(['"', '\'']);
-        let start = key.rfind(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
-        let name = &key[start.map_or(0, |start| start + 1)..];
+        let mut words = key.rsplit(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
+        let name = words.next().unwrap_or_default();
         !public.get(name).copied().unwrap_or(false)
     });
     secret.map(|(offset, _)| {

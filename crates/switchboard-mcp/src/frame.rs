@@ -68,7 +68,9 @@ impl Frame<'_> {
         }
         out.extend_from_slice(b",\"params\":");
         let mut params = Object::open(out);
-        for (name, value) in members.iter().filter(|(name, _)| *name != "_meta") {
+        // In another case it could be taken for the one that is written below.
+        let is_meta = |name: &str| name.eq_ignore_ascii_case("_meta");
+        for (name, value) in members.iter().filter(|(name, _)| !is_meta(name)) {
             match self.naming {
                 Naming::Member(member, own) if member == name => {
                     params.text(name, own);
@@ -196,6 +198,23 @@ mod tests {
         };
         let expected = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","_meta":{"traceparent":"00-1","io.modelcontextprotocol/clientCapabilities":{"roots":{}},"io.modelcontextprotocol/logLevel":"info","io.modelcontextprotocol/related-task":{"taskId":"ours"}}}}"#;
         assert_eq!(String::from_utf8(frame.encode().unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_looks_like_our_members_does_not_stand_beside_them() {
+        let own = r#""progressToken":5,"io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
+        check(
+            r#"{"_meta":{"ProgressToken":1,"IO.modelcontextprotocol/protocolVersion":"1","a":2},"x":1}"#,
+            Naming::Same,
+            true,
+            &format!(r#","params":{{"x":1,"_meta":{{"a":2,{own}}}}}"#),
+        );
+        check(
+            r#"{"_Meta":{"progressToken":1}}"#,
+            Naming::Same,
+            true,
+            &format!(r#","params":{{"_meta":{{{own}}}}}"#),
+        );
     }
 
     #[test]

@@ -31,9 +31,9 @@ impl Malformed {
 
 /// How deep objects and arrays may nest.
 ///
-/// Recursive parsers behind us are commonly limited to 128 (serde_json) or to their stack; a
-/// message that would end such a server must not get as far as the server.
-pub const DEPTH_LIMIT: usize = 128;
+/// Recursive parsers behind us are commonly limited to 127 (serde_json, which refuses the 128th) or
+/// to their stack; a message that would end such a server must not get as far as the server.
+pub const DEPTH_LIMIT: usize = 127;
 
 impl Json {
     /// Checks that `text` is one JSON value in UTF-8 and takes it as it is.

@@ -46,22 +46,24 @@ impl Lines {
             let mut line = self.buffer.split_to(self.searched + at + 1);
             self.searched = 0;
             line.truncate(line.len() - 1);
-            if line.last() == Some(&b'\r') {
-                line.truncate(line.len() - 1);
-            }
-            if std::mem::take(&mut self.skipping) || line.trim_ascii().is_empty() {
+            line.truncate(without_return(&line).len());
+            if std::mem::take(&mut self.skipping) {
                 continue;
             }
+            // Before it is looked into, as of a line that comes in pieces only the length is known.
             if line.len() > self.limit {
                 return Some(Err(LineError::TooLong { limit: self.limit }));
             }
-            return Some(Ok(line.freeze()));
+            if !line.trim_ascii().is_empty() {
+                return Some(Ok(line.freeze()));
+            }
         }
     }
 
     fn unfinished(&mut self) -> Option<Result<Bytes, LineError>> {
         self.searched = self.buffer.len();
-        if self.buffer.len() <= self.limit {
+        // A `\r` may be half of the line's end.
+        if without_return(&self.buffer).len() <= self.limit {
             return None;
         }
         self.buffer.clear();
@@ -72,10 +74,15 @@ impl Lines {
 
     /// What is left when the stream ended: a last line without an end.
     pub fn finish(&mut self) -> Option<Bytes> {
-        let rest = self.buffer.split();
+        let mut rest = self.buffer.split();
+        rest.truncate(without_return(&rest).len());
         self.searched = 0;
         (!self.skipping && !rest.trim_ascii().is_empty()).then(|| rest.freeze())
     }
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// One read: the size of a Linux pipe (pipe(7)), so that a full one is emptied at once.
@@ -116,5 +123,16 @@ mod tests {
     fn a_line_that_is_too_long_is_reported_once_and_the_next_one_arrives() {
         check("123456789\nok\n", "(a line is longer than 8 bytes) ok |");
         check("12345678|9|0|1234567890|\nok\n", "| (a line is longer than 8 bytes) | | | ok |");
+    }
+
+    #[test]
+    fn where_a_stream_is_cut_makes_no_difference() {
+        for input in ["12345678\r\nok\n", "12345678\r|\nok\n", "12345678|\r|\nok\n"] {
+            check(&input.replace('|', ""), "12345678 ok |");
+            check(input, &format!("{}12345678 ok |", "| ".repeat(input.matches('|').count())));
+        }
+        check("         \nok\n", "(a line is longer than 8 bytes) ok |");
+        check("         |\nok\n", "(a line is longer than 8 bytes) | ok |");
+        check("12345678\r", "| rest 12345678");
     }
 }

@@ -75,7 +75,10 @@ impl Incoming {
         }
         // Reading the envelope walks through the whole text, so it need not be checked before.
         let json = Json::unread(text).map_err(parse)?;
-        let wire = serde_json::from_slice(json.as_bytes()).map_err(|error| {
+        // As a text and not as bytes: of those serde passes over members it does not know unread.
+        let text = std::str::from_utf8(json.as_bytes())
+            .map_err(|error| refuse(code::PARSE, None, error.to_string()))?;
+        let wire = serde_json::from_str(text).map_err(|error| {
             let code = if error.is_data() { code::INVALID_REQUEST } else { code::PARSE };
             refuse(code, None, error.to_string())
         })?;

@@ -17,9 +17,12 @@ pub(crate) const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 /// What a model may say while the task it started goes on (2025-11-25, "Tasks").
 const IMMEDIATE_RESPONSE: &str = "io.modelcontextprotocol/model-immediate-response";
 
-/// Whether a key of `_meta` is for the neighbour rather than for the far end.
+/// Whether a key of `_meta` is for the neighbour rather than for the far end, or would be to a
+/// parser that does not mind the case of letters.
 pub(crate) fn is_for_neighbour(name: &str) -> bool {
-    name == "progressToken" || name.starts_with(RESERVED)
+    let is_reserved = |start: &str| start.eq_ignore_ascii_case(RESERVED);
+    name.eq_ignore_ascii_case("progressToken")
+        || name.get(..RESERVED.len()).is_some_and(is_reserved)
 }
 
 /// Whether a key of `_meta` that a server wrote is for a client of revision `to`: those of tasks

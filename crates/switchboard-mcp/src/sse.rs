@@ -24,17 +24,28 @@ pub struct SseDecoder {
     buffer: BytesMut,
     /// How far `buffer` is known to hold no line end, so that a long line is searched once.
     searched: usize,
+    /// The line before ended with CR, to which an LF that follows belongs.
+    after_return: bool,
+    /// The first line has been taken.
+    begun: bool,
     data: BytesMut,
     event: Event,
     has_data: bool,
     limit: usize,
 }
 
+/// What a line of data may have before it.
+const DATA_FIELD: &[u8] = b"data: ";
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 impl SseDecoder {
     pub fn new(limit: usize) -> Self {
         Self {
             buffer: BytesMut::new(),
             searched: 0,
+            after_return: false,
+            begun: false,
             data: BytesMut::new(),
             event: Event::default(),
             has_data: false,
@@ -53,7 +64,7 @@ impl SseDecoder {
     ///
     /// [`SseError::TooLong`]; the stream can not be used further.
     pub fn next_event(&mut self) -> Result<Option<Event>, SseError> {
-        while let Some(line) = self.take_line() {
+        while let Some(line) = self.take_line()? {
             if line.is_empty() {
                 if let Some(event) = self.dispatch() {
                     return Ok(Some(event));
@@ -65,31 +76,36 @@ impl SseDecoder {
                 return Err(SseError::TooLong { limit: self.limit });
             }
         }
-        if self.buffer.len() > self.limit {
-            return Err(SseError::TooLong { limit: self.limit });
-        }
         Ok(None)
     }
 
-    /// Lines end with LF, CRLF or a lone CR; a CR at the very end may be half of a CRLF.
-    fn take_line(&mut self) -> Option<BytesMut> {
-        let found = memchr::memchr2(b'\n', b'\r', &self.buffer[self.searched..]);
-        let Some(at) = found.map(|at| at + self.searched) else {
-            self.searched = self.buffer.len();
-            return None;
-        };
-        self.searched = at;
-        if self.buffer[at] == b'\n' {
-            let line = self.buffer.split_to(at);
-            self.buffer.advance(1);
-            self.searched = 0;
-            return Some(line);
+    /// Lines end with LF, CRLF or a lone CR. One that ends with CR is taken at once: what would tell
+    /// whether an LF follows may be an answer to what it says.
+    ///
+    /// Every line has the limit, whatever its field and however it arrives, so that the same stream
+    /// is refused or not wherever it was cut.
+    fn take_line(&mut self) -> Result<Option<BytesMut>, SseError> {
+        if self.after_return && !self.buffer.is_empty() {
+            self.after_return = false;
+            if self.buffer[0] == b'\n' {
+                self.buffer.advance(1);
+            }
         }
-        let after = *self.buffer.get(at + 1)?;
-        self.searched = 0;
-        let line = self.buffer.split_to(at);
-        self.buffer.advance(if after == b'\n' { 2 } else { 1 });
-        Some(line)
+        let found = memchr::memchr2(b'\n', b'\r', &self.buffer[self.searched..]);
+        self.searched = found.map_or(self.buffer.len(), |at| at + self.searched);
+        if self.searched > self.limit + DATA_FIELD.len() {
+            return Err(SseError::TooLong { limit: self.limit });
+        }
+        if found.is_none() {
+            return Ok(None);
+        }
+        let mut line = self.buffer.split_to(std::mem::take(&mut self.searched));
+        self.after_return = self.buffer[0] == b'\r';
+        self.buffer.advance(1);
+        if !std::mem::replace(&mut self.begun, true) && line.starts_with(BYTE_ORDER_MARK) {
+            line.advance(BYTE_ORDER_MARK.len());
+        }
+        Ok(Some(line))
     }
 
     fn field(&mut self, line: &[u8]) {
@@ -109,7 +125,9 @@ impl SseDecoder {
             }
             b"event" => self.event.name = Some(text()),
             b"id" if !value.contains(&0) => self.event.id = Some(text()),
-            b"retry" => self.event.retry_ms = text().parse().ok(),
+            b"retry" if value.iter().all(u8::is_ascii_digit) => {
+                self.event.retry_ms = text().parse().ok().or(self.event.retry_ms);
+            }
             _ => {}
         }
     }
@@ -131,7 +149,7 @@ pub fn encode_event(out: &mut Vec<u8>, id: Option<&str>, data: &[u8]) {
         out.extend_from_slice(id.as_bytes());
         out.push(b'\n');
     }
-    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(DATA_FIELD);
     let start = out.len();
     out.extend_from_slice(data);
     for byte in &mut out[start..] {
@@ -185,8 +203,27 @@ mod tests {
     }
 
     #[test]
+    fn an_event_ends_with_its_last_carriage_return() {
+        check("data: a\r\r", "message:a");
+        check("data: a\r\n\r\ndata: b\r\rdata: c\n\n", "message:a message:b message:c");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_field() {
+        check("\u{feff}data: a\n\n\u{feff}data: b\n\n", "message:a");
+    }
+
+    #[test]
+    fn a_retry_time_is_digits() {
+        check("retry: 7\nretry: +5\nretry: soon\n\nretry: +5\n\n", "message:~7");
+    }
+
+    #[test]
     fn an_endless_event_is_refused() {
         check(&format!("data: {}\n\n", "x".repeat(100)), "an event is longer than 64 bytes");
+        check(&format!(": {}\n\n", "x".repeat(100)), "an event is longer than 64 bytes");
+        let most = "x".repeat(64);
+        check(&format!("data: {most}\r\n\r\n"), &format!("message:{most}"));
     }
 
     #[test]

@@ -96,6 +96,14 @@ fn to_legacy(result: &Json, to: ProtocolVersion) -> Result<Json, Malformed> {
     Ok(Json::written(out))
 }
 
+/// Whether a name is one that we write but for the case of its letters: some parsers would take it
+/// for ours (compare CVE-2026-27896).
+fn mimics(name: &str) -> bool {
+    ["resultType", "ttlMs", "cacheScope", "_meta"]
+        .into_iter()
+        .any(|own| name != own && name.eq_ignore_ascii_case(own))
+}
+
 fn to_modern(result: &Json, hint: Option<Hint>, server_info: &Json) -> Result<Json, Malformed> {
     let members = result.members()?;
     let mut out = Vec::with_capacity(result.as_bytes().len() + server_info.as_bytes().len() + 128);
@@ -103,7 +111,7 @@ fn to_modern(result: &Json, hint: Option<Hint>, server_info: &Json) -> Result<Js
     if members.get("resultType").is_none() {
         object.text("resultType", "complete");
     }
-    for (name, value) in members.iter().filter(|(name, _)| *name != "_meta") {
+    for (name, value) in members.iter().filter(|(name, _)| *name != "_meta" && !mimics(name)) {
         object.raw(name, value.get().as_bytes());
     }
     if let Some(hint) = hint {
@@ -177,6 +185,20 @@ mod tests {
         );
         check(r#"{"_meta":{"io.modelcontextprotocol/serverInfo":{}}}"#, (NEW, OLD), "{}");
         check(r#"{"structuredContent":{"x":1}}"#, (NEW, OLD), r#"{"structuredContent":{"x":1}}"#);
+    }
+
+    #[test]
+    fn what_looks_like_our_members_does_not_stand_beside_them() {
+        check(
+            r#"{"ResultType":"input_required","_Meta":{},"TTLMS":9,"x":1}"#,
+            (OLD, NEW),
+            r#"{"resultType":"complete","x":1,"ttlMs":5,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"us"}}}"#,
+        );
+        check(
+            r#"{"Content":[],"structuredContent":[1]}"#,
+            (NEW, OLD),
+            r#"{"content":[{"type":"text","text":"[1]"}]}"#,
+        );
     }
 
     #[test]

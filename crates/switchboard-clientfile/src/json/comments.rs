@@ -55,7 +55,8 @@ pub(super) fn string_end(bytes: &[u8], at: usize) -> usize {
     bytes.len()
 }
 
-/// Blanks from `start` to the end of the comment; a line comment leaves its line end.
+/// Blanks from `start` to the end of the comment; a line comment leaves its line end. One that never
+/// ends is none and stays, for the parser to refuse: what was written behind it would be lost in it.
 fn blank(bytes: &mut [u8], start: usize, end_mark: &str) -> usize {
     let body = start + 2;
     let found =
@@ -63,7 +64,8 @@ fn blank(bytes: &mut [u8], start: usize, end_mark: &str) -> usize {
     let end = match found {
         Some(length) if end_mark == "\n" => body + length,
         Some(length) => body + length + end_mark.len(),
-        None => bytes.len(),
+        None if end_mark == "\n" => bytes.len(),
+        None => return bytes.len(),
     };
     for byte in &mut bytes[start..end] {
         if !matches!(*byte, b'\n' | b'\r') {

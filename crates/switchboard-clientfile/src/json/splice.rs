@@ -210,7 +210,10 @@ fn past_comments(text: &str, at: usize) -> usize {
                 let line = comment.split('\n').next().unwrap_or_default();
                 return start + line.strip_suffix('\r').unwrap_or(line).len();
             }
-            Some("/*") => start + comment.find("*/").map_or(comment.len(), |length| length + 2),
+            // The end is looked for after the beginning: `/*/` is not a whole comment.
+            Some("/*") => {
+                start + comment[2..].find("*/").map_or(comment.len(), |length| length + 4)
+            }
             _ => return end,
         };
     }

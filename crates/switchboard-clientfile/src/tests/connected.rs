@@ -253,9 +253,23 @@ fn several_entries_of_ours_are_all_taken_out() {
 }
 
 #[test]
+fn every_entry_of_ours_is_taken_out() {
+    let root = tempfile::tempdir().unwrap();
+    let ours = r#""sb": { "command": "switchboard" }"#;
+    let text = format!("{{ \"mcpServers\": {{ {ours}, \"a\": {{}}, {ours} }} }}");
+    write(&root.path().join(".cursor/mcp.json"), &text);
+    let edit = disconnect(Client::Cursor, &home(root.path(), &[])).unwrap().unwrap();
+    assert_eq!(edit.after, r#"{ "mcpServers": { "a": {} } }"#);
+}
+
+#[test]
 fn file_that_is_not_understood_is_not_touched() {
     for (text, code) in [
         ("{ \"mcpServers\": ", "client-file-syntax"),
+        ("\u{b}", "client-file-syntax"),
+        ("{ \"mcpServers\": {} } /* ", "client-file-syntax"),
+        ("/*/", "client-file-syntax"),
+        ("\u{a0}", "client-file-syntax"),
         ("[]", "client-file-shape"),
         ("{ \"mcpServers\": [] }", "client-file-shape"),
         ("{ \"mcpServers\": \"x\" }", "client-file-shape"),

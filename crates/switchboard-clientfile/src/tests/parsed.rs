@@ -25,6 +25,15 @@ fn check(entry: &str, expected: &str) {
 }
 
 #[test]
+fn text_that_is_cut_off_has_a_place() {
+    for (text, place) in
+        [("{", "line 1, column 1"), ("{\n  \"mcpServers\": {\n", "line 3, column 1")]
+    {
+        assert_eq!(parse(text).unwrap_err().place().unwrap().to_string(), place, "{text}");
+    }
+}
+
+#[test]
 fn each_key_changes_the_server() {
     for (entry, expected) in [
         (r#"{ "command": "npx" }"#, "x stdio npx"),

@@ -70,6 +70,7 @@ fn taking_out_undoes_putting_in() {
         "{\n  \"servers\": {\n    \"a\": {}, // the first\n    /* and */ \"b\": [1, \"}\"], /* last\n */\n  }, // done\n}\n",
         "{\n  \"servers\": {\n    \"a\": {},\n    // \"b\": {}\n  }\n}\n",
         "{\n  \"servers\": {\n    \"a\": {}   \n\n  }\n}\n",
+        "{\n  \"servers\": {\n    \"a\": {} /*/ no end yet */\n  }\n}\n",
         "{\n  \"servers\": {\n    // nothing yet\n  }\n}\n",
         "{\n  \"servers\": {}\n}",
         "{\r\n  \"servers\": {\r\n    \"a\": \"\\\" // no comment }\" // a comment \r\n  }\r\n}",

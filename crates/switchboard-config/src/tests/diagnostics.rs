@@ -1,6 +1,6 @@
 //! Wrong configurations, each with the whole of what a person is told.
 
-use super::{file, refuse};
+use super::{file, refuse, variables};
 use crate::{Diagnostic, Excerpt, Place, code};
 
 /// Loads `text` as the file and compares every message.
@@ -736,4 +736,13 @@ fn what_is_right_is_accepted() {
     ] {
         super::load(file(text));
     }
+}
+
+#[test]
+fn names_with_escape_sequences_leave_the_terminal_alone() {
+    let environment = variables(&[("APP_\u{1b}[2J", "x")]);
+    let loader = file("\"\\u001b[2J\" = 1\n[upstream.\"\\u001b]0;x\\u0007\"]\nx = 1");
+    let message = refuse(loader.environment(environment, "APP_", &[], &[]));
+    assert_eq!(message.matches("error[").count(), 3, "{message}");
+    assert!(!message.contains(|c: char| c.is_control() && c != '\n'), "{message:?}");
 }

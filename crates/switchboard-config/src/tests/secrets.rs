@@ -166,7 +166,7 @@ error[config-invalid-value]: `api_key` has a `${` that begins neither `${env:NAM
 const CANARY: &str = "c4n4ry";
 
 /// Each has a mistake on the line of a secret.
-const MISTAKES: [&str; 20] = [
+const MISTAKES: [&str; 22] = [
     "api_key = c4n4ry",
     "api_key = \"c4n4ry",
     "api_key = \"c4n4ry\\q\"",
@@ -185,6 +185,8 @@ const MISTAKES: [&str; 20] = [
     "[upstream.a.stdio.env]\nX = \"c4n4ry",
     "[upstream.a.stdio.env]\n\"X Y\" = \"c4n4ry",
     "[upstream.a.stdio]\nargs = [\n\"c4n4ry\",,\n]",
+    "api\u{feff}key = \"c4n4ry",
+    "“api_key” = \"c4n4ry\"",
     "store = { redis = { url = \"c4n4ry\", x = 1 } }",
     "store = { redis = \"c4n4ry\" }",
 ];

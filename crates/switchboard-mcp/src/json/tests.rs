@@ -32,7 +32,7 @@ fn members_keep_their_order_and_are_unique() {
 fn depth_counts_brackets_outside_strings() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     check(&format!(r#"{{"a":{}}}"#, nested(DEPTH_LIMIT - 1)), "a");
-    check(&format!(r#"{{"a":{}}}"#, nested(DEPTH_LIMIT)), "error: nested deeper than 128");
+    check(&format!(r#"{{"a":{}}}"#, nested(DEPTH_LIMIT)), "error: nested deeper than 127");
     check(&format!(r#"{{"a":"{}\"{}"}}"#, "[".repeat(500), "{".repeat(500)), "a");
 }
 

@@ -44,6 +44,17 @@ fn messages_are_told_apart() {
 }
 
 #[test]
+fn what_is_not_utf_8_is_no_message() {
+    for text in [
+        &b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"a\":\"\xff\"}}"[..],
+        b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"later\":\"\xff\"}",
+    ] {
+        let refusal = Incoming::decode(Bytes::from_static(text)).unwrap_err();
+        assert_eq!(refusal.error.code, -32700, "{}", text.escape_ascii());
+    }
+}
+
+#[test]
 fn an_array_is_no_message() {
     check(r#"["2.0",1,"ping"]"#, "None -32600 a message is an object");
     check("[]", "None -32600 a message is an object");

@@ -35,12 +35,15 @@ pub(super) fn lower(
     }
     let mut out = Vec::with_capacity(result.as_bytes().len());
     let mut object = Object::open(&mut out);
+    let becomes_content = structured.filter(|_| members.get("content").is_none());
     for ((name, value), new) in members.iter().zip(&rewritten) {
-        if name != "structuredContent" || structured.is_none() {
+        // In another case it could be taken for the one that is written below.
+        let mimics = becomes_content.is_some() && name.eq_ignore_ascii_case("content");
+        if !mimics && (name != "structuredContent" || structured.is_none()) {
             object.raw(name, new.as_deref().unwrap_or(value.get().as_bytes()));
         }
     }
-    if let Some(structured) = structured.filter(|_| members.get("content").is_none()) {
+    if let Some(structured) = becomes_content {
         object.raw("content", format!("[{}]", block::text(structured.get())).as_bytes());
     }
     object.close();
