@@ -4,7 +4,11 @@
 
 mod client;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+
+use crate::detach::Report;
 
 pub use self::client::{Client, ControlError, Replies};
 
@@ -25,6 +29,19 @@ pub enum Command {
     /// What an upstream wrote to standard error: the last `lines`, then what follows if `follow`.
     /// Answered with [`Reply::Line`] for each and [`Reply::Done`] at the end.
     UpstreamLog { upstream: String, lines: usize, follow: bool },
+    /// Where a call of `tool`, by the name that clients know, would go now. `arguments` are those of
+    /// the call, a JSON object as text. Answered with [`Reply::Explained`].
+    Explain { tool: String, arguments: String },
+    /// Asked by a process that is to take the daemon's place. Answered with [`Reply::HandedOver`],
+    /// which brings the lock and the listening sockets as descriptors (unix(7), `SCM_RIGHTS`). The
+    /// daemon goes on as before until it hears [`Command::TakeOver`] on the same connection.
+    HandOver,
+    /// Answered with [`Reply::Done`] when the daemon accepts no more commands. It ends what is under
+    /// way, and the connection with itself.
+    TakeOver,
+    /// Has the daemon start its successor itself, which a service manager then takes for the same
+    /// service. Answered with [`Reply::Renewed`].
+    Renew { program: PathBuf, limit_seconds: u64 },
 }
 
 /// What the daemon answers.
@@ -34,8 +51,21 @@ pub enum Reply {
     Done,
     Status(Box<Status>),
     Reloaded(Reloaded),
-    Key { key: String, previous_valid_until: Option<u64> },
-    Line { text: String },
+    Key {
+        key: String,
+        previous_valid_until: Option<u64>,
+    },
+    Line {
+        text: String,
+    },
+    Explained(RouteExplained),
+    /// `is_given`: a service manager opened the socket for HTTP.
+    HandedOver {
+        is_given: bool,
+    },
+    Renewed {
+        report: Report,
+    },
     Problem(Problem),
 }
 
@@ -49,6 +79,29 @@ pub struct Problem {
     pub cause: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+/// Where a call would go, and why.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RouteExplained {
+    pub tool: String,
+    pub upstream: String,
+    /// What the upstream calls the tool.
+    pub own_name: String,
+    /// As in the configuration.
+    pub sharing: String,
+    pub balance: String,
+    /// Each endpoint, in the order in which they would be asked.
+    pub endpoints: Vec<EndpointExplained>,
+}
+
+/// Whether an endpoint would be asked.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct EndpointExplained {
+    pub name: String,
+    /// From 1; `None`: it would not be asked.
+    pub place: Option<usize>,
+    pub reason: String,
 }
 
 /// What a reload changed, by the names of the upstreams.
@@ -74,6 +127,9 @@ pub struct Status {
     /// Where clients connect: `http://127.0.0.1:8765/mcp`.
     pub address: String,
     pub config: String,
+    /// A service manager started it, and is told how it is.
+    #[serde(default)]
+    pub is_supervised: bool,
     pub uptime_seconds: u64,
     pub tools: usize,
     pub prompts: usize,
@@ -102,5 +158,24 @@ pub struct UpstreamStatus {
     pub tools: Option<usize>,
     pub optional: bool,
     /// Why it does not work, in words for people.
+    pub problem: Option<String>,
+    /// Its endpoints, where it has several, or where calls to the one are stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointStatus>,
+}
+
+/// The state of one of the endpoints of an upstream.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct EndpointStatus {
+    pub name: String,
+    /// As of an upstream.
+    pub state: String,
+    pub pid: Option<u32>,
+    pub restarts: u64,
+    pub in_flight: usize,
+    /// The circuit breaker: `closed`, `open` or `half-open`.
+    pub breaker: String,
+    /// What an answer took lately.
+    pub response_milliseconds: Option<f64>,
     pub problem: Option<String>,
 }

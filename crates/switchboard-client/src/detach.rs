@@ -34,6 +34,16 @@ pub struct Launch {
     pub removed: &'static [&'static str],
     /// How long it may take until it is ready.
     pub limit: Duration,
+    /// What becomes of its standard error.
+    pub stderr: Stderr,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stderr {
+    /// A pipe to us, so that a daemon without a report can still say why.
+    Kept,
+    /// It is ours: a service manager reads it.
+    Shared,
 }
 
 /// The one line a detached daemon writes.
@@ -125,7 +135,10 @@ pub async fn detach(launch: &Launch) -> Result<Report, DetachError> {
         .envs(launch.variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stderr(match launch.stderr {
+            Stderr::Kept => Stdio::piped(),
+            Stderr::Shared => Stdio::inherit(),
+        });
     for name in launch.removed {
         command.env_remove(name);
     }
@@ -138,7 +151,7 @@ pub async fn detach(launch: &Launch) -> Result<Report, DetachError> {
 
 async fn report(child: &mut Child) -> Result<Report, DetachError> {
     let stdout = child.stdout.take().expect("standard output is piped");
-    let stderr = child.stderr.take().expect("standard error is piped");
+    let stderr = child.stderr.take();
     let mut line = Vec::new();
     let mut last_words = Vec::new();
     let mut stdout = BufReader::new(stdout.take(REPORT_LIMIT));
@@ -172,7 +185,8 @@ async fn report(child: &mut Child) -> Result<Report, DetachError> {
 }
 
 /// Reads to the end and keeps the last part.
-async fn keep_last_words(mut stderr: impl AsyncRead + Unpin, kept: &mut Vec<u8>) {
+async fn keep_last_words(stderr: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut stderr) = stderr else { return };
     let mut buffer = [0; 1024];
     while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
         kept.extend_from_slice(&buffer[..read]);

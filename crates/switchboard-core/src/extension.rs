@@ -108,7 +108,7 @@ pub(crate) async fn list(
         hint = Some(hint.map_or(held, |hint| hint.and(held)));
     }
     let result = entries.written(list, hint.unwrap_or(Hint::NONE));
-    Ok(Response { result, version: ProtocolVersion::MODERN })
+    Ok(Response::new(result, ProtocolVersion::MODERN))
 }
 
 /// What one server lists, to the end.

@@ -157,7 +157,7 @@ impl Gateway {
         for member in snapshot.catalog.members() {
             member.peer.listed(kind);
         }
-        Ok(Response { result, version: ProtocolVersion::NEWEST_LEGACY })
+        Ok(Response::new(result, ProtocolVersion::NEWEST_LEGACY))
     }
 
     /// The snapshot once no server is being asked for the first time, or after the wait.

@@ -107,6 +107,16 @@ impl Lists {
         }
     }
 
+    /// The items of `kind`, to add to.
+    pub fn of_mut(&mut self, kind: Kind) -> &mut Vec<Item> {
+        match kind {
+            Kind::Tools => &mut self.tools,
+            Kind::Prompts => &mut self.prompts,
+            Kind::Resources => &mut self.resources,
+            Kind::Templates => &mut self.templates,
+        }
+    }
+
     pub fn replace(&mut self, kind: Kind, items: Vec<Item>) {
         match kind {
             Kind::Tools => self.tools = items,

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use switchboard_mcp::{ClientCapabilities, Json, LogLevel, Method, ProtocolVersion};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::lists::Kind;
@@ -58,6 +60,13 @@ pub struct Context {
     pub wants_progress: bool,
     /// From which level on the client asked for log messages; `None` where it did not ask.
     pub log_level: Option<LogLevel>,
+    /// What outlasts the request; `None` over stateless HTTP.
+    pub session: Option<Session>,
+    /// The endpoint that a request has to go to, where what it is about is kept there and nowhere
+    /// else: a task, or a question that this request answers.
+    pub endpoint: Option<Arc<str>>,
+    /// When the answer is of no more use, where it waited or was sent before.
+    pub deadline: Option<Instant>,
 }
 
 impl Context {
@@ -71,7 +80,51 @@ impl Context {
             client: None,
             wants_progress: false,
             log_level: None,
+            session: None,
+            endpoint: None,
+            deadline: None,
         }
+    }
+
+    /// The same for a request that has to be answered at `end`, or before that already.
+    #[must_use]
+    pub fn by(&self, end: Instant) -> Self {
+        let deadline = self.deadline.map_or(end, |deadline| deadline.min(end));
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// The same for a request about something that is kept at `endpoint`.
+    #[must_use]
+    pub fn at(&self, endpoint: Option<&str>) -> Self {
+        Self { endpoint: endpoint.map(Arc::from), ..self.clone() }
+    }
+}
+
+/// A session or a connection of a client, for whoever keeps something for it alone.
+#[derive(Clone, Debug)]
+pub struct Session {
+    id: CallerId,
+    over: CancellationToken,
+}
+
+impl Session {
+    /// The session of the requests that have the id `id`, until `over` is cancelled.
+    pub fn new(id: CallerId, over: CancellationToken) -> Self {
+        Self { id, over }
+    }
+
+    /// Tells it from every other.
+    pub fn id(&self) -> CallerId {
+        self.id
+    }
+
+    /// Resolves when it is over.
+    pub async fn over(&self) {
+        self.over.cancelled().await;
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over.is_cancelled()
     }
 }
 
@@ -118,6 +171,8 @@ pub struct Response {
     pub result: Json,
     /// The revision of who wrote it, for the translation into the client's.
     pub version: ProtocolVersion,
+    /// Which endpoint it comes from, where its upstream has several.
+    pub endpoint: Option<Arc<str>>,
 }
 
 #[derive(Clone, Debug)]
@@ -127,6 +182,10 @@ pub struct Notification {
 }
 
 impl Response {
+    pub fn new(result: Json, version: ProtocolVersion) -> Self {
+        Self { result, version, endpoint: None }
+    }
+
     /// Whether this is the answer of a tool that ran and failed.
     pub fn is_tool_error(&self) -> bool {
         // Nearly all results do without the member, and a search is cheaper than a parse.

@@ -41,13 +41,16 @@ pub(crate) async fn ask(
     seal: &dyn Seal,
 ) -> Result<Response, Error> {
     let seal = StateSeal { seal, upstream, context };
+    let mut asker = None;
     if context.version.era() == Era::Modern {
-        seal.take_off(&mut request)?;
+        asker = seal.take_off(&mut request)?;
     }
     let original = request.clone();
     let mut pause = PATIENCE;
     for _ in 0..ROUNDS {
-        let response = match peer.request(context, request).await {
+        // Only where something is kept at one of several endpoints is the context another.
+        let pinned = asker.take().map(|endpoint| context.at(Some(&endpoint)));
+        let response = match peer.request(pinned.as_ref().unwrap_or(context), request).await {
             Err(Error::Server { error, version }) => {
                 return refused(&original, error, version, &seal);
             }
@@ -58,7 +61,7 @@ pub(crate) async fn ask(
             return refuse(&original.method, context, missing.to_client());
         }
         if context.version.era() == Era::Modern {
-            let result = seal.put_on(&original, &response.result, &wanted)?;
+            let result = seal.put_on(&original, &response, &wanted)?;
             return Ok(Response { result, ..response });
         }
         let answers = match answers(context, &wanted).await {
@@ -72,6 +75,7 @@ pub(crate) async fn ask(
         let params = with_answers(original.params.as_ref(), &answers)
             .map_err(|error| Error::Invalid(error.to_string()))?;
         request = Request { params: Some(params), ..original.clone() };
+        asker = response.endpoint.map(|endpoint| endpoint.to_string());
     }
     let error = RpcError::new(
         code::INTERNAL,
@@ -113,9 +117,9 @@ fn refused(
         if let Some(missing) = uncovered(context, &requests) {
             return Err(Error::Refused(missing.to_client()));
         }
-        let state = Some(seal.close(request, Retry::Anew)?);
+        let state = Some(seal.close(request, None, Retry::Anew)?);
         let result = InputRequired { requests, state }.encode();
-        return Ok(Response { result, version: ProtocolVersion::MODERN });
+        return Ok(Response::new(result, ProtocolVersion::MODERN));
     }
     let for_the_model = match error.code {
         code::URL_ELICITATION_REQUIRED => context.version < ProtocolVersion::V2025_11_25,
@@ -175,7 +179,7 @@ fn failed_tool(context: &Context, error: &RpcError) -> Response {
         "content": [{ "type": "text", "text": error.message }],
         "isError": true,
     });
-    Response { result: Json::encode(&text), version: context.version }
+    Response::new(Json::encode(&text), context.version)
 }
 
 /// Whose questions a request answers.
@@ -251,8 +255,10 @@ fn mentions(request: &Request, member: &[u8]) -> bool {
 /// What is sealed besides the digest of the request.
 #[derive(Deserialize, Serialize)]
 struct Kept {
-    /// Who asked.
+    /// Who asked, and which of its endpoints where there are several.
     upstream: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
     retry: Retry,
 }
 
@@ -278,10 +284,11 @@ impl StateSeal<'_> {
     fn put_on(
         &self,
         request: &Request,
-        result: &Json,
+        response: &Response,
         wanted: &InputRequired,
     ) -> Result<Json, Error> {
-        let text = self.close(request, Retry::Answered(wanted.state.clone()))?;
+        let (result, asker) = (&response.result, response.endpoint.as_deref());
+        let text = self.close(request, asker, Retry::Answered(wanted.state.clone()))?;
         let members = result.members().map_err(|error| malformed(&error.to_string()))?;
         let mut out = Vec::with_capacity(result.as_bytes().len() + text.len() + 24);
         let mut object = Object::open(&mut out);
@@ -293,12 +300,13 @@ impl StateSeal<'_> {
         Ok(Json::written(out))
     }
 
-    /// Puts the server's own state back into a request that brings ours.
-    fn take_off(&self, request: &mut Request) -> Result<(), Error> {
+    /// Puts the server's own state back into a request that brings ours; gives the endpoint that
+    /// asked.
+    fn take_off(&self, request: &mut Request) -> Result<Option<String>, Error> {
         // Answers without a state are the client's own idea, for whoever has the name: every
         // question goes out with a state, which the client has to bring back.
-        let Some((responses, text)) = brought(request)? else { return Ok(()) };
-        let Kept { upstream, retry } = self.open(request, &text)?;
+        let Some((responses, text)) = brought(request)? else { return Ok(None) };
+        let Kept { upstream, endpoint, retry } = self.open(request, &text)?;
         if upstream != self.upstream {
             return Err(moved(&upstream));
         }
@@ -309,11 +317,20 @@ impl StateSeal<'_> {
         let params = with_answers(request.params.as_ref(), &answers)
             .map_err(|error| Error::Invalid(error.to_string()))?;
         request.params = Some(params);
-        Ok(())
+        Ok(endpoint)
     }
 
-    fn close(&self, request: &Request, retry: Retry) -> Result<String, Error> {
-        let kept = Kept { upstream: self.upstream.to_owned(), retry };
+    fn close(
+        &self,
+        request: &Request,
+        endpoint: Option<&str>,
+        retry: Retry,
+    ) -> Result<String, Error> {
+        let kept = Kept {
+            upstream: self.upstream.to_owned(),
+            endpoint: endpoint.map(str::to_owned),
+            retry,
+        };
         let mut payload = digest(request)?;
         payload.extend_from_slice(Json::encode(&kept).as_bytes());
         Ok(self.seal.seal(Purpose::State, &self.context.principal, &payload))

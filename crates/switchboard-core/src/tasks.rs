@@ -147,7 +147,8 @@ impl Tasks {
 
     /// The answer with the ids of tasks as the client is to know them.
     fn sealed(&self, server: Server<'_>, context: &Context, response: Response) -> Response {
-        let result = rewrite_task_ids(response.result, |id| Some(self.shown(server, context, id)));
+        let shown = |id: &str| self.shown(server, response.endpoint.as_deref(), context, id);
+        let result = rewrite_task_ids(response.result.clone(), |id| Some(shown(id)));
         Response { result, ..response }
     }
 
@@ -169,13 +170,19 @@ impl Tasks {
             task.id = self.register(context, &handle);
             return Ok(legacy(task.encode_created(to)));
         };
-        task.id = self.shown(server, context, &task.id);
+        task.id = self.shown(server, response.endpoint.as_deref(), context, &task.id);
         Ok(legacy(task.encode_created(to)))
     }
 
     /// The id by which the client knows the task that the server calls `id`.
-    fn shown(&self, server: Server<'_>, context: &Context, id: &str) -> String {
-        self.register(context, &Handle::new(server.name, id))
+    fn shown(
+        &self,
+        server: Server<'_>,
+        endpoint: Option<&str>,
+        context: &Context,
+        id: &str,
+    ) -> String {
+        self.register(context, &Handle::new(server.name, endpoint, id))
     }
 
     fn register(&self, context: &Context, handle: &Handle) -> String {
@@ -186,7 +193,7 @@ impl Tasks {
 
 /// A result in the words of 2025-11-25, or one that the listener puts into those of 2026-07-28.
 fn legacy(result: Json) -> Response {
-    Response { result, version: ProtocolVersion::NEWEST_LEGACY }
+    Response::new(result, ProtocolVersion::NEWEST_LEGACY)
 }
 
 /// What the client of a call means by a task, where it wants one or would take one.

@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use switchboard_client::control::{Command, Problem, Reply};
 use switchboard_process::{Follow, Followed, StderrRing};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 
+use crate::handover;
 use crate::problem::StartProblem;
 use crate::run::Daemon;
 
-/// The longest command. The longest there is has a name of 32 characters in it.
-const COMMAND_LIMIT: u64 = 4096;
+/// The longest command. What people give a tool on a command line fits into it many times.
+const COMMAND_LIMIT: u64 = 64 << 10;
 
 /// How long a command may take to come. Who connects has one, so silence is a place taken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,13 +44,10 @@ pub(crate) async fn serve(daemon: Arc<Daemon>, stream: UnixStream) {
         }
     };
     match command {
-        Command::UpstreamLog { upstream, lines, follow } => match daemon.fleet.find(&upstream) {
-            Some(found) => {
-                let log = send_log(&mut writer, found.stderr(), lines, follow);
-                tokio::select! { () = log => {}, () = daemon.stop.cancelled() => {} }
-            }
-            None => reply(&mut writer, &Reply::Problem(no_such_upstream(&upstream))).await,
-        },
+        Command::UpstreamLog { upstream, lines, follow } => {
+            upstream_log(&daemon, &mut writer, &upstream, (lines, follow)).await;
+        }
+        Command::HandOver => hand_over(&daemon, reader, &mut writer).await,
         command => {
             let answer = match answer(&daemon, command).await {
                 Ok(answer) => answer,
@@ -58,19 +58,68 @@ pub(crate) async fn serve(daemon: Arc<Daemon>, stream: UnixStream) {
     }
 }
 
+async fn upstream_log(
+    daemon: &Daemon,
+    writer: &mut OwnedWriteHalf,
+    upstream: &str,
+    (lines, follow): (usize, bool),
+) {
+    let Some(found) = daemon.fleet.stderr(upstream) else {
+        return reply(writer, &Reply::Problem(no_such_upstream(upstream))).await;
+    };
+    let log = send_log(writer, &found, lines, follow);
+    tokio::select! { () = log => {}, () = daemon.stop.cancelled() => {} }
+}
+
+async fn hand_over(
+    daemon: &Arc<Daemon>,
+    reader: impl AsyncBufRead + Unpin,
+    writer: &mut OwnedWriteHalf,
+) {
+    if let Err(problem) = handover::give(daemon, reader, writer).await {
+        reply(writer, &Reply::Problem(problem.to_wire())).await;
+    }
+}
+
 /// The one answer to a command that has one.
 async fn answer(daemon: &Daemon, command: Command) -> Result<Reply, StartProblem> {
     match command {
         Command::Status => Ok(Reply::Status(Box::new(daemon.status()))),
         Command::Reload => daemon.reload().await.map(Reply::Reloaded),
         Command::RotateKey { grace_seconds } => daemon.rotate_key(grace_seconds).await,
+        Command::Explain { tool, arguments } => {
+            let explained = daemon.fleet.explain(&tool, &arguments);
+            explained.map(Reply::Explained).map_err(|error| refused(&error))
+        }
+        // Whoever asks means the one that answers from now on.
+        Command::Stop if daemon.passed_on.is_cancelled() => Err(replaced()),
         Command::Stop => {
             daemon.stop.cancel();
             daemon.stopped.cancelled().await;
             Ok(Reply::Done)
         }
-        Command::UpstreamLog { .. } => Ok(Reply::Done),
+        Command::Renew { program, limit_seconds } => {
+            let limit = Duration::from_secs(limit_seconds);
+            let report = daemon.renew(program, limit).await?;
+            Ok(Reply::Renewed { report })
+        }
+        Command::UpstreamLog { .. } | Command::HandOver => Ok(Reply::Done),
+        Command::TakeOver => {
+            Err(StartProblem::new("handover-failed", "nothing was asked for before"))
+        }
     }
+}
+
+/// What a call of the same would get.
+fn refused(error: &switchboard_core::Error) -> StartProblem {
+    StartProblem::new("call-refused", error.to_string())
+        .hint("`switchboard tools --json` shows every tool and its arguments")
+}
+
+/// Too late for a command: another process is the daemon by now.
+pub(crate) fn replaced() -> StartProblem {
+    StartProblem::new("not-answering", "another process has taken over")
+        .hint("try again; that one answers")
 }
 
 fn no_such_upstream(name: &str) -> Problem {

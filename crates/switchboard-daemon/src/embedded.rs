@@ -20,7 +20,7 @@ use crate::run::{CHILD_GRACE, Launch, Ready, assemble, now, start_log};
 ///
 /// [`StartProblem`] when it could not start.
 pub async fn run_embedded(launch: Launch) -> Result<(), StartProblem> {
-    let Launch { paths, sources, log_to_stderr, guard, on_ready } = launch;
+    let Launch { paths, sources, log_to_stderr, guard, on_ready, .. } = launch;
     let config = sources.load().map_err(StartProblem::configuration)?.value;
     let wanted =
         plan(&config, &sources.file, &sources.variables).map_err(StartProblem::configuration)?;

@@ -4,13 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use switchboard_client::control::{Reloaded, UpstreamStatus};
-use switchboard_core::{Catalog, Gateway, Member, Peer, Snapshot};
-use switchboard_telemetry::metrics::Metrics;
-use switchboard_upstream::{Environment, Events, State, Status, Upstream};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use switchboard_client::control::{
+    EndpointExplained, EndpointStatus, Reloaded, RouteExplained, UpstreamStatus,
+};
+use switchboard_core::{Catalog, Context, Error, Gateway, Kind, Member, Peer, Request, Snapshot};
+use switchboard_mcp::{Json, Method, ProtocolVersion};
+use switchboard_process::StderrRing;
+use switchboard_telemetry::metrics::{Metrics, Standing};
+use switchboard_upstream::{Environment, Events, Sharing, State, Status, Upstream};
 use tokio::sync::Notify;
 
 use crate::measured::Measured;
+use crate::outside::owner;
 use crate::plan::Plan;
 
 /// All upstreams, by name.
@@ -181,6 +188,73 @@ impl Fleet {
         running.upstreams.get(name).map(|vessel| Arc::clone(&vessel.upstream))
     }
 
+    /// Brings what the upstreams count by themselves into the metrics.
+    pub(crate) fn measure(&self) {
+        for vessel in self.vessels() {
+            let upstream = &vessel.upstream;
+            let counts = upstream.counts();
+            let open = upstream.endpoints().iter().filter(|it| it.breaker != "closed").count();
+            let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            self.metrics.upstream(upstream.name()).show(Standing {
+                queued: gauge(counts.queue.waiting),
+                full: counts.queue.full,
+                displaced: counts.queue.displaced,
+                late: counts.queue.late,
+                retries: counts.retries,
+                retries_denied: counts.retries_denied,
+                breakers_open: gauge(open),
+            });
+        }
+    }
+
+    /// What an upstream wrote to its standard error, or one of its endpoints (`NAME.2`).
+    pub(crate) fn stderr(&self, name: &str) -> Option<StderrRing> {
+        match name.split_once('.') {
+            Some((upstream, _)) => self.find(upstream)?.stderr(Some(name)),
+            None => self.find(name)?.stderr(None),
+        }
+    }
+
+    /// Where a call of `tool`, as clients know it, would go now that the owner makes.
+    ///
+    /// # Errors
+    ///
+    /// What the call would get.
+    pub(crate) fn explain(&self, tool: &str, arguments: &str) -> Result<RouteExplained, Error> {
+        let snapshot = self.gateway.snapshot();
+        let route = snapshot.catalog.route(Kind::Tools, tool)?;
+        let Vessel { upstream, .. } = self
+            .vessels()
+            .into_iter()
+            .find(|vessel| Arc::ptr_eq(&vessel.peer, &route.peer))
+            // It has left since the catalog was made.
+            .ok_or_else(|| Error::NotFound { what: Kind::Tools.noun(), name: tool.to_owned() })?;
+        let own_name = route.own_name;
+        let arguments = serde_json::from_str(arguments)
+            .map_err(|error| Error::Invalid(format!("the arguments are not JSON: {error}")))?;
+        let params = Json::encode(&Call { name: &own_name, arguments });
+        let request = Request {
+            method: Method::ToolsCall,
+            params: Some(params),
+            name: Some(own_name.clone()),
+        };
+        let context = Context::new(owner(), ProtocolVersion::NEWEST_LEGACY);
+        let explanation = upstream.explain(&context, &request);
+        let endpoints = explanation.endpoints.into_iter().map(|it| EndpointExplained {
+            name: it.name.to_string(),
+            place: it.place,
+            reason: it.reason,
+        });
+        Ok(RouteExplained {
+            tool: tool.to_owned(),
+            upstream: upstream.name().to_string(),
+            own_name,
+            sharing: sharing(upstream.settings().sharing).to_owned(),
+            balance: explanation.strategy.to_owned(),
+            endpoints: endpoints.collect(),
+        })
+    }
+
     fn vessels(&self) -> Vec<Vessel> {
         let running = self.running.lock().expect("no one panics holding it");
         running.upstreams.values().cloned().collect()
@@ -197,6 +271,21 @@ impl Fleet {
             }
         }
         self.gateway.publish(Snapshot { catalog, list_wait: running.list_wait });
+    }
+}
+
+/// The parameters of `tools/call`.
+#[derive(Serialize)]
+struct Call<'a> {
+    name: &'a str,
+    arguments: &'a RawValue,
+}
+
+fn sharing(sharing: Sharing) -> &'static str {
+    match sharing {
+        Sharing::Shared => "shared",
+        Sharing::PerSession => "per_session",
+        Sharing::PerPrincipal => "per_principal",
     }
 }
 
@@ -217,7 +306,7 @@ fn describe(upstream: &Upstream) -> UpstreamStatus {
     let settings = upstream.settings();
     UpstreamStatus {
         name: upstream.name().to_string(),
-        kind: settings.kinds().first().copied().unwrap_or_default().to_owned(),
+        kind: settings.kinds().join("+"),
         state: status.state.as_str().to_owned(),
         since_seconds: status.since.elapsed().as_secs(),
         pid: status.pid,
@@ -228,5 +317,27 @@ fn describe(upstream: &Upstream) -> UpstreamStatus {
         tools: upstream.view().lists.map(|lists| lists.tools.len()),
         optional: settings.optional,
         problem: status.problem,
+        endpoints: endpoints(upstream),
     }
+}
+
+/// Each endpoint, where there is more to tell than of the upstream.
+fn endpoints(upstream: &Upstream) -> Vec<EndpointStatus> {
+    let endpoints = upstream.endpoints();
+    if let [only] = &endpoints[..]
+        && only.breaker == "closed"
+    {
+        return Vec::new();
+    }
+    let describe = |it: switchboard_upstream::EndpointStatus| EndpointStatus {
+        name: it.name.to_string(),
+        state: it.status.state.as_str().to_owned(),
+        pid: it.status.pid,
+        restarts: it.status.restarts,
+        in_flight: it.in_flight,
+        breaker: it.breaker.to_owned(),
+        response_milliseconds: it.response_time.map(|time| time.as_secs_f64() * 1_000.0),
+        problem: it.status.problem,
+    };
+    endpoints.into_iter().map(describe).collect()
 }

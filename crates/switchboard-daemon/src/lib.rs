@@ -7,11 +7,14 @@
 mod config;
 mod control;
 mod embedded;
+mod end;
 mod fleet;
+mod handover;
 mod lock;
 mod login;
 mod measured;
 mod notify;
+mod open;
 mod operations;
 mod outside;
 mod paths;

@@ -2,9 +2,14 @@
 //!
 //! An OS lock on an open file: it goes with the process, however that ends. The PID in the file is
 //! for people; nothing is decided by it.
+//!
+//! The lock belongs to the open file, not to the process (flock(2)). So a daemon that is replaced
+//! gives the open file to its successor, and there is no moment in which nobody holds the lock: as
+//! long as one of the two lives, a third cannot start.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +18,7 @@ use rustix::fs::{FlockOperation, flock};
 
 /// Held for as long as the daemon lives.
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +48,28 @@ impl Lock {
             }
             std::thread::sleep(PAUSE);
         }
-        let write = |file: &mut File| {
-            file.set_len(0)?;
-            file.rewind()?;
-            writeln!(file, "{}", std::process::id())
-        };
-        write(&mut file).map_err(LockError::Io)?;
-        Ok(Self { _file: file })
+        let lock = Self { file };
+        lock.sign().map_err(LockError::Io)?;
+        Ok(lock)
+    }
+
+    /// The lock of a daemon that handed it over. It stays that daemon's as well until it lets go.
+    pub(crate) fn inherit(file: OwnedFd) -> Self {
+        Self { file: file.into() }
+    }
+
+    /// Writes down who holds it.
+    pub(crate) fn sign(&self) -> io::Result<()> {
+        let mut file = &self.file;
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

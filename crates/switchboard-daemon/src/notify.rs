@@ -12,6 +12,10 @@ impl ServiceManager {
         Self(socket.filter(|socket| socket.starts_with(['/', '@'])))
     }
 
+    pub(crate) fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Says that the configuration is being read again, since when by the clock that cannot be set
     /// (systemd asks for it, see sd_notify(3)).
     pub(crate) fn reloading(&self) {

@@ -83,6 +83,7 @@ impl Operations for Desk {
     }
 
     fn metrics(&self) -> (String, &'static str) {
+        self.fleet.measure();
         (self.metrics.encode(), CONTENT_TYPE)
     }
 

@@ -1,5 +1,6 @@
 //! Where in the file a key stands, for mistakes that show only after the file has been read.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use switchboard_config::{Excerpt, Place};
@@ -9,13 +10,20 @@ use switchboard_config::{Excerpt, Place};
 pub(crate) fn find(file: &Path, key: &str) -> Option<Place> {
     let text = std::fs::read_to_string(file).ok()?;
     let mut table = String::new();
+    let mut elements = HashMap::new();
     for (index, line) in text.lines().enumerate() {
         let start = line.len() - line.trim_start().len();
         let trimmed = line.trim();
-        let (name, shown) = match trimmed.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((header, _)) => {
-                table = plain(header);
-                (table.clone(), header.len() + 2)
+        let (name, shown) = match header(trimmed) {
+            Some(Header::Table(name)) => {
+                table = plain(name);
+                (table.clone(), name.len() + 2)
+            }
+            Some(Header::Element(name)) => {
+                let number: &mut usize = elements.entry(plain(name)).or_default();
+                table = format!("{}[{number}]", plain(name));
+                *number += 1;
+                (table.clone(), name.len() + 4)
             }
             None => {
                 let Some((left, _)) = trimmed.split_once('=') else { continue };
@@ -33,6 +41,34 @@ pub(crate) fn find(file: &Path, key: &str) -> Option<Place> {
     None
 }
 
+/// The line of `key` in the table `table`; or, where that is written in another way, that of the
+/// nearest table around it, up to `table`.
+pub(crate) fn within(file: &Path, table: &str, key: &str) -> Option<Place> {
+    let mut key = key;
+    while !key.is_empty() {
+        if let Some(place) = find(file, &format!("{table}.{key}")) {
+            return Some(place);
+        }
+        key = key.rfind(['.', '[']).map_or("", |end| &key[..end]);
+    }
+    find(file, table)
+}
+
+enum Header<'l> {
+    /// `[table]`
+    Table(&'l str),
+    /// `[[array]]`
+    Element(&'l str),
+}
+
+fn header(line: &str) -> Option<Header<'_>> {
+    if let Some(rest) = line.strip_prefix("[[") {
+        return rest.split_once("]]").map(|(name, _)| Header::Element(name));
+    }
+    let (name, _) = line.strip_prefix('[')?.split_once(']')?;
+    Some(Header::Table(name))
+}
+
 /// A dotted key without quotes and blanks.
 fn plain(key: &str) -> String {
     key.split('.').map(|part| part.trim().trim_matches(['"', '\''])).collect::<Vec<_>>().join(".")
@@ -42,7 +78,7 @@ fn plain(key: &str) -> String {
 mod tests {
     use switchboard_config::Place;
 
-    use super::find;
+    use super::{find, within};
 
     #[test]
     fn keys_are_found_where_people_write_them() {
@@ -62,5 +98,26 @@ mod tests {
         assert_eq!(at("upstream.git"), "5:1 [upstream.\"git\"]");
         assert_eq!(at("upstream.git.stdio"), "6:1 stdio");
         assert_eq!(at("log.level"), "nowhere");
+    }
+
+    #[test]
+    fn what_is_not_found_shows_at_the_nearest_table_around_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.toml");
+        let text = "[upstream.x]\nbalance = \"a\"\n[[upstream.x.endpoints]]\nstdio = { }\n\
+                    [[upstream.x.endpoints]]\nhttp.url = \"\"\n[upstream.x.pool]\nmin = 1\n";
+        std::fs::write(&file, text).unwrap();
+        let line = |key: &str| match within(&file, "upstream.x", key) {
+            Some(Place::File { line, .. }) => line,
+            _ => 0,
+        };
+        assert_eq!(line("balance"), 2);
+        assert_eq!(line("endpoints[0].stdio.command"), 4);
+        assert_eq!(line("endpoints[1]"), 5);
+        assert_eq!(line("endpoints[1].http.url"), 6);
+        assert_eq!(line("pool.min"), 8);
+        assert_eq!(line("pool.max"), 7);
+        assert_eq!(line("hash_argument"), 1);
+        assert_eq!(line(""), 1);
     }
 }

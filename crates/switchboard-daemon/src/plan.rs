@@ -44,7 +44,8 @@ pub fn plan(
     let mut mistakes = rules::general(config, file);
     for (name, settings) in &config.upstream {
         if let Err(mistake) = rules::upstream(name, settings) {
-            mistakes.push(mistake.with_place(place::find(file, &format!("upstream.{name}"))));
+            let place = place::within(file, &format!("upstream.{name}"), &mistake.key);
+            mistakes.push(mistake.diagnostic.with_place(place));
         } else if !settings.disabled {
             let planned = PlannedUpstream { settings: settings.clone(), from: None };
             plan.upstreams.insert(name.clone(), planned);

@@ -41,6 +41,14 @@ impl StartProblem {
         }
     }
 
+    /// What the daemon said that was to be taken over from.
+    pub(crate) fn from_wire(problem: Problem) -> Self {
+        let Problem { code, message, cause, hint } = problem;
+        let known = ["control-unknown", "not-answering"];
+        let code = known.into_iter().find(|known| *known == code).unwrap_or("handover-failed");
+        Self { cause, hint, ..Self::new(code, message) }
+    }
+
     /// The same for the control socket, with the mistakes written out.
     pub(crate) fn to_wire(&self) -> Problem {
         let mistakes: Vec<_> = self.diagnostics.iter().map(|d| d.render(false)).collect();

@@ -1,14 +1,16 @@
 //! What values must be beyond their shape, so that a mistake shows in `config check` and at the
 //! start rather than when somebody calls.
 
+mod reach;
+mod spread;
+
 use std::path::Path;
 
-use http::{HeaderName, Uri};
+use http::Uri;
 use switchboard_config::{Diagnostic, code};
 use switchboard_core::Prefix;
 use switchboard_egress::{EgressError, Guard};
-use switchboard_oauth::OauthSettings;
-use switchboard_upstream::{EraChoice, HttpConfig, Settings};
+use switchboard_upstream::Settings;
 
 use crate::config::Config;
 use crate::place;
@@ -58,10 +60,29 @@ pub(crate) fn general(config: &Config, file: &Path) -> Vec<Diagnostic> {
     located.map(|(key, mistake)| mistake.with_place(place::find(file, key))).collect()
 }
 
+/// A mistake in one upstream.
+pub(crate) struct Mistake {
+    /// The key at which to show it; empty for the upstream as a whole.
+    pub key: String,
+    pub diagnostic: Diagnostic,
+}
+
+impl Mistake {
+    fn at(key: impl Into<String>, message: String, hint: &str) -> Self {
+        Self { key: key.into(), diagnostic: invalid(message, hint) }
+    }
+}
+
+impl From<Diagnostic> for Mistake {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self { key: String::new(), diagnostic }
+    }
+}
+
 /// The first mistake in one upstream.
-pub(crate) fn upstream(name: &str, settings: &Settings) -> Result<(), Diagnostic> {
+pub(crate) fn upstream(name: &str, settings: &Settings) -> Result<(), Mistake> {
     if name.is_empty() {
-        return Err(invalid("an upstream has no name".into(), "write [upstream.NAME]"));
+        return Err(invalid("an upstream has no name".into(), "write [upstream.NAME]").into());
     }
     Prefix::new(name).map_err(|error| {
         let message = format!("upstream `{name}`: the name {error}");
@@ -72,92 +93,17 @@ pub(crate) fn upstream(name: &str, settings: &Settings) -> Result<(), Diagnostic
             invalid(format!("upstream.{name}.prefix: {error}"), "`\"\"` shows bare names")
         })?;
     }
-    reach(name, settings)?;
+    reach::check(name, settings)?;
+    spread::check(name, settings)?;
     let patterns = settings.include_tools.iter().chain(&settings.exclude_tools);
     for pattern in patterns {
         if pattern.matches('[').count() > pattern.matches(']').count() {
             return Err(invalid(
                 format!("upstream.{name}: the pattern `{pattern}` has a `[` without its `]`"),
                 "write a set such as `[a-z]`",
-            ));
+            )
+            .into());
         }
-    }
-    Ok(())
-}
-
-fn reach(name: &str, settings: &Settings) -> Result<(), Diagnostic> {
-    match settings.kinds()[..] {
-        [] => {
-            return Err(invalid(
-                format!("upstream `{name}` has none of `stdio`, `http`, `sse` and `websocket`"),
-                "add stdio = { command = \"…\" } or http = { url = \"…\" }",
-            ));
-        }
-        [_] => {}
-        [one, other, ..] => {
-            return Err(invalid(
-                format!("upstream `{name}` has both `{one}` and `{other}`"),
-                "keep the one that is meant",
-            ));
-        }
-    }
-    if settings.stdio.as_ref().is_some_and(|stdio| stdio.command.trim().is_empty()) {
-        return Err(invalid(
-            format!("upstream.{name}.stdio.command is empty"),
-            "name a program, such as `npx`",
-        ));
-    }
-    let web = ["http", "https"];
-    if let Some(http) = &settings.http {
-        address(&format!("{name}.http"), &http.url, web, http.headers.keys())?;
-        login(name, http)?;
-    }
-    if let Some(sse) = &settings.sse {
-        address(&format!("{name}.sse"), &sse.url, web, sse.headers.keys())?;
-        if settings.era == EraChoice::Modern {
-            return Err(invalid(
-                format!("upstream.{name}: 2026-07-28 is not spoken over HTTP+SSE"),
-                "leave `era` out, or reach the server by `http`",
-            ));
-        }
-    }
-    if let Some(socket) = &settings.websocket {
-        let headers = socket.headers.keys();
-        address(&format!("{name}.websocket"), &socket.url, ["ws", "wss"], headers)?;
-    }
-    Ok(())
-}
-
-/// `place` is the name of the upstream and the kind.
-fn address<'a>(
-    place: &str,
-    url: &str,
-    schemes: [&str; 2],
-    mut headers: impl Iterator<Item = &'a String>,
-) -> Result<(), Diagnostic> {
-    let parsed = url.parse::<Uri>().ok().filter(|uri| {
-        uri.scheme_str().is_some_and(|scheme| schemes.contains(&scheme))
-            && uri.authority().is_some()
-    });
-    let [plain, safe] = schemes;
-    if parsed.is_none() {
-        // Not quoted: people put keys into addresses.
-        return Err(invalid(
-            format!("upstream.{place}.url is no address that begins with {plain}:// or {safe}://"),
-            &format!("write the address of the MCP endpoint, such as `{safe}://host/mcp`"),
-        ));
-    }
-    if has_user(url) {
-        return Err(invalid(
-            format!("upstream.{place}.url has a user name or a password in it"),
-            "addresses end in logs: put it into `headers`, as Authorization = \"Basic …\"",
-        ));
-    }
-    if let Some(header) = headers.find(|header| HeaderName::try_from(header.as_str()).is_err()) {
-        return Err(invalid(
-            format!("upstream.{place}.headers: `{header}` is no name of a header"),
-            "write a name such as `Authorization`",
-        ));
     }
     Ok(())
 }
@@ -166,21 +112,4 @@ fn address<'a>(
 pub(crate) fn has_user(url: &str) -> bool {
     let uri = url.parse::<Uri>().ok();
     uri.and_then(|uri| uri.into_parts().authority).is_some_and(|host| host.as_str().contains('@'))
-}
-
-fn login(name: &str, http: &HttpConfig) -> Result<(), Diagnostic> {
-    let table = format!("upstream.{name}.http.oauth");
-    if http.has_authorization() && http.oauth != OauthSettings::default() {
-        return Err(invalid(
-            format!("{table} is of no use: `headers` has an `Authorization` already"),
-            "keep the one that is meant",
-        ));
-    }
-    match http.oauth.mistakes().first() {
-        Some((key, why)) => {
-            let hint = format!("`switchboard config explain upstream.{name}.http.oauth.{key}`");
-            Err(invalid(format!("{table}.{key}: {why}"), &hint))
-        }
-        None => Ok(()),
-    }
 }

@@ -1,31 +1,35 @@
 //! The life of a daemon, from its configuration to its exit.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use switchboard_auth::{Key, KeyFile, Keys};
 use switchboard_client::control::{Reloaded, Reply, Status};
+use switchboard_client::detach::{self, Report};
 use switchboard_core::{Gateway, Kind, Snapshot};
 use switchboard_listen::Front;
-use switchboard_listen::http::{BindError, FrontDesk, HttpListener};
+use switchboard_listen::http::{FrontDesk, HttpListener};
 use switchboard_listen::lines;
 use switchboard_process::{GuardCommand, Options, Spawner, allowed_environment};
 use switchboard_telemetry::log::{self, Reloadable};
 use switchboard_telemetry::metrics::Metrics;
 use switchboard_upstream::{Environment, ListCache};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, LogFormat};
 use crate::control;
-use crate::fleet::{Fleet, Report};
+use crate::end::{Signals, close, drain, wait_for_end};
+use crate::fleet::{self, Fleet};
+use crate::handover::{self, Estate, Predecessor, Sockets};
 use crate::lock::{Lock, LockError};
 use crate::login::KeyLogin;
 use crate::notify::ServiceManager;
+use crate::open::Open;
 use crate::operations::{Counters, Desk};
 use crate::outside::{Outside, owner};
 use crate::paths::Paths;
@@ -43,6 +47,10 @@ pub struct Launch {
     pub log_to_stderr: bool,
     /// Ends what is left if this process is killed.
     pub guard: Option<GuardCommand>,
+    /// Whether to take the place of the daemon that runs, if one does.
+    pub takes_over: bool,
+    /// The command line of a process that takes the place of this one.
+    pub successor: Vec<OsString>,
     /// Called once, when clients can connect.
     pub on_ready: Box<dyn FnOnce(&Ready) + Send>,
 }
@@ -76,63 +84,130 @@ pub(crate) struct Daemon {
     pub stop: CancellationToken,
     /// Cancelled when everything has ended but the answer to whoever asked for it.
     pub stopped: CancellationToken,
+    /// Cancelled when another process has taken our place.
+    pub passed_on: CancellationToken,
+    /// Cancelled when idle clients are not to be waited for.
+    pub hurry: CancellationToken,
+    /// Those who accept connections on our own sockets.
+    pub accepting: TaskTracker,
+    /// `None` when another process has taken our place.
+    pub estate: Mutex<Option<Estate>>,
+    /// The command line of a process that takes our place.
+    pub successor: Vec<OsString>,
     pub service_manager: ServiceManager,
 }
 
 /// How long a child may take to end before it is killed.
 pub(crate) const CHILD_GRACE: Duration = Duration::from_secs(5);
 
-/// Clients over the socket at once: the programs of one person, and with the connections over HTTP
-/// fewer than the 1,024 descriptors that a process commonly may have.
-const MCP_PLACES: usize = 256;
-
-/// Commands under way at once, those that follow a log included.
-const CONTROL_PLACES: usize = 64;
-
 /// How long the last answers on the control socket may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Runs a daemon until it is told to stop.
+/// Runs a daemon until it is told to stop, or until another has taken its place.
 ///
 /// # Errors
 ///
 /// [`StartProblem`] when it could not start; nothing of it is left then.
 pub async fn run(launch: Launch) -> Result<(), StartProblem> {
-    let Launch { paths, sources, log_to_stderr, guard, on_ready } = launch;
-    let config = sources.load().map_err(StartProblem::configuration)?.value;
-    let wanted =
-        plan(&config, &sources.file, &sources.variables).map_err(StartProblem::configuration)?;
-    make_private(&paths.state)?;
-    let lock = Lock::take(&paths.lock()).map_err(|error| lock_problem(&error, &paths))?;
+    // Before anybody is asked for anything.
+    read(&launch.sources)?;
+    make_private(&launch.paths.state)?;
+    let claim = Claim::make(&launch).await?;
     let mut signals = Signals::take();
+    let Built { daemon, open, spawner, predecessor, on_ready } = build(launch, claim).await?;
+    let clients = listen(&daemon, open.http, open.mcp);
+    let commands = obey(&daemon, open.control);
+
+    tracing::info!(address = daemon.address, version = env!("CARGO_PKG_VERSION"), "ready");
+    daemon.service_manager.tell("READY=1");
+    on_ready(&Ready { address: daemon.address.clone(), pid: std::process::id() });
+    daemon.fleet.wake();
+
+    let begun = tokio::select! {
+        begun = wait_for_end(&daemon, &clients, &mut signals) => begun,
+        () = daemon.fleet.follow() => Instant::now(),
+        () = daemon.login.follow() => Instant::now(),
+    };
+    drain(&daemon, &clients, predecessor, begun, &mut signals).await;
+    close(&daemon, &spawner).await;
+    daemon.stopped.cancel();
+    daemon.accepting.wait().await;
+    commands.close();
+    let _ = tokio::time::timeout(GOODBYE, commands.wait()).await;
+    daemon.estate().take();
+    Ok(())
+}
+
+/// The place of the one daemon of the instance: free, or still another's.
+struct Claim {
+    lock: Lock,
+    /// What the other one listens on.
+    inherited: Option<Sockets>,
+    predecessor: Option<Predecessor>,
+}
+
+impl Claim {
+    async fn make(launch: &Launch) -> Result<Self, StartProblem> {
+        let paths = &launch.paths;
+        if launch.takes_over
+            && let Some((predecessor, estate)) = handover::ask(&paths.control_socket()).await?
+        {
+            let Estate { lock, sockets: inherited } = estate;
+            return Ok(Self { lock, inherited, predecessor: Some(predecessor) });
+        }
+        let lock = Lock::take(&paths.lock()).map_err(|error| lock_problem(&error, paths))?;
+        Ok(Self { lock, inherited: None, predecessor: None })
+    }
+}
+
+/// A daemon that has everything but listeners that accept.
+struct Built {
+    daemon: Arc<Daemon>,
+    open: Open,
+    spawner: Spawner,
+    predecessor: Option<Predecessor>,
+    on_ready: Box<dyn FnOnce(&Ready) + Send>,
+}
+
+async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
+    let Launch { paths, sources, log_to_stderr, guard, takes_over: _, successor, on_ready } =
+        launch;
+    let Claim { lock, inherited, mut predecessor } = claim;
+    // Another daemon does not read it again once it was asked, so this is what it has, or newer.
+    let (config, wanted) = read(&sources)?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), now());
     let log = start_log(&config, Some(&paths), log_to_stderr, &metrics)?;
     let keys = keys(&config, &paths).await?;
-
-    let listener = bind(&config).await?;
-    let socket = |path: &Path, places: usize| {
-        PrivateSocket::bind(path, places).map_err(|error| {
-            StartProblem::new("socket-unusable", format!("cannot open `{}`", path.display()))
-                .because(error)
-        })
-    };
-    let control_socket = socket(&paths.control_socket(), CONTROL_PLACES)?;
-    let mcp_socket = socket(&paths.mcp_socket(), MCP_PLACES)?;
-
+    let passed_on = CancellationToken::new();
+    let mut open = Open::new(&config, &paths, inherited, &passed_on).await?;
+    let sockets = Some(open.copies()?);
     let (fleet, gateway, spawner) = assemble(&paths, &sources, &config, &metrics, guard).await?;
     report_plan(&wanted);
     fleet.apply(&wanted, config.daemon.list_wait.as_duration());
-
+    if let Some(predecessor) = &mut predecessor
+        && let Err(problem) = predecessor.take_over().await
+    {
+        spawner.close(CHILD_GRACE).await;
+        return Err(problem);
+    }
+    open.claim();
+    // For people only.
+    let _ = lock.sign();
     let daemon = Arc::new(Daemon {
-        address: format!("{}://{}/mcp", config.http.scheme(), listener.address()),
+        address: format!("{}://{}/mcp", config.http.scheme(), open.http.address()),
         service_manager: ServiceManager::new(sources.variables.get("NOTIFY_SOCKET").cloned()),
         config: Mutex::new(config.clone()),
-        started_with: config.clone(),
+        started_with: config,
         changing: tokio::sync::Mutex::new(()),
         login: Arc::new(KeyLogin::new(keys)),
         started: Instant::now(),
         stop: CancellationToken::new(),
         stopped: CancellationToken::new(),
+        passed_on,
+        hurry: CancellationToken::new(),
+        accepting: TaskTracker::new(),
+        estate: Mutex::new(Some(Estate { lock, sockets })),
+        successor,
         paths,
         sources,
         gateway,
@@ -140,30 +215,27 @@ pub async fn run(launch: Launch) -> Result<(), StartProblem> {
         log,
         metrics,
     });
-    let clients = listen(&daemon, &config, listener, mcp_socket);
+    Ok(Built { daemon, open, spawner, predecessor, on_ready })
+}
+
+/// Takes commands; the last of those who accept on our own sockets.
+fn obey(daemon: &Arc<Daemon>, socket: PrivateSocket) -> TaskTracker {
     let commands = TaskTracker::new();
-    commands.spawn({
-        let daemon = Arc::clone(&daemon);
+    daemon.accepting.spawn({
+        let daemon = Arc::clone(daemon);
         let (tasks, stopped) = (commands.clone(), daemon.stopped.clone());
-        control_socket.serve(tasks, stopped, move |s| control::serve(Arc::clone(&daemon), s))
+        socket.serve(tasks, stopped, move |s| control::serve(Arc::clone(&daemon), s))
     });
+    daemon.accepting.close();
+    commands
+}
 
-    tracing::info!(address = daemon.address, version = env!("CARGO_PKG_VERSION"), "ready");
-    daemon.service_manager.tell("READY=1");
-    on_ready(&Ready { address: daemon.address.clone(), pid: std::process::id() });
-    daemon.fleet.wake();
-
-    tokio::select! {
-        () = wait_for_stop(&daemon, &mut signals) => {}
-        () = daemon.fleet.follow() => {}
-        () = daemon.login.follow() => {}
-    }
-    drain(&daemon, &clients, &spawner, &mut signals).await;
-    daemon.stopped.cancel();
-    commands.close();
-    let _ = tokio::time::timeout(GOODBYE, commands.wait()).await;
-    drop(lock);
-    Ok(())
+/// The configuration, and what it asks for.
+fn read(sources: &Sources) -> Result<(Config, Plan), StartProblem> {
+    let config = sources.load().map_err(StartProblem::configuration)?.value;
+    let wanted =
+        plan(&config, &sources.file, &sources.variables).map_err(StartProblem::configuration)?;
+    Ok((config, wanted))
 }
 
 /// Everything between the listeners and the servers.
@@ -189,7 +261,7 @@ pub(crate) async fn assemble(
     let variables: BTreeMap<_, _> =
         sources.variables.iter().map(|(name, value)| (name.clone(), value.into())).collect();
     let gateway = Arc::new(Gateway::new(Snapshot::default(), seal::open(paths, now()).await?));
-    let (events, changed) = Report::new(metrics.clone(), &gateway);
+    let (events, changed) = fleet::Report::new(metrics.clone(), &gateway);
     let (egress, state) = (config.egress.clone(), paths.state.clone());
     let outside = tokio::task::spawn_blocking(move || Outside::open(&egress, &state)).await;
     let Outside { guard, logins } = outside.expect("opening does not panic")?;
@@ -200,6 +272,7 @@ pub(crate) async fn assemble(
         guard,
         logins,
         owner: owner(),
+        dialer: None,
         tasks: TaskTracker::new(),
         events,
     };
@@ -208,109 +281,40 @@ pub(crate) async fn assemble(
 }
 
 /// What is listened on, and what is under way there.
-struct Clients {
-    front: Arc<Front>,
+pub(crate) struct Clients {
+    pub front: Arc<Front>,
     /// Cancelled to take no more connections.
-    closed: CancellationToken,
+    pub closed: CancellationToken,
 }
 
-fn listen(
-    daemon: &Arc<Daemon>,
-    config: &Config,
-    listener: HttpListener,
-    mcp_socket: PrivateSocket,
-) -> Clients {
+fn listen(daemon: &Arc<Daemon>, listener: HttpListener, mcp_socket: PrivateSocket) -> Clients {
     let (tasks, draining) = (TaskTracker::new(), CancellationToken::new());
-    let front = Front::new(Arc::clone(&daemon.gateway), tasks.clone(), draining.clone());
+    let front = Front::new(Arc::clone(&daemon.gateway), tasks.clone(), draining);
     let front = Arc::new(front.with_meter(Arc::new(Counters::new(daemon.metrics.clone()))));
     let closed = CancellationToken::new();
+    // Not when another process has taken our place: what is asked is whether this instance works.
+    let stopping = daemon.stop.clone();
     let operations = Arc::new(Desk::new(
         Arc::clone(&daemon.gateway),
         Arc::clone(&daemon.fleet),
         daemon.metrics.clone(),
-        draining,
+        stopping,
     ));
     // Whoever comes over the socket takes of the same as whoever comes over HTTP.
     let limits = lines::Limits { bounds: Some(listener.bounds()), ..lines::Limits::default() };
     let login = Arc::clone(&daemon.login);
     let desk = FrontDesk { front: Arc::clone(&front), login, operations };
-    let http = listener.serve(config.http.clone(), desk, closed.clone());
+    let http = listener.serve(daemon.started_with.http.clone(), desk, closed.clone());
     tasks.spawn(http);
-    tasks.spawn({
+    daemon.accepting.spawn({
         let (front, owner) = (Arc::clone(&front), daemon.login.owner());
-        mcp_socket.serve(tasks.clone(), closed.clone(), move |stream| {
+        mcp_socket.serve(tasks, closed.clone(), move |stream| {
             let (front, owner) = (Arc::clone(&front), owner.clone());
             let (reader, writer) = stream.into_split();
             lines::serve(front, owner, limits.clone(), reader, writer)
         })
     });
     Clients { front, closed }
-}
-
-/// The signals that a daemon acts on.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    /// Taken before anybody is told that we run: until then SIGHUP would end the process.
-    fn take() -> Self {
-        let take = |kind| signal(kind).expect("the runtime handles signals");
-        Self {
-            terminate: take(SignalKind::terminate()),
-            interrupt: take(SignalKind::interrupt()),
-            hangup: take(SignalKind::hangup()),
-        }
-    }
-}
-
-/// Resolves when a signal or a command says so; SIGHUP reloads on the way.
-async fn wait_for_stop(daemon: &Daemon, signals: &mut Signals) {
-    loop {
-        tokio::select! {
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
-            () = daemon.stop.cancelled() => break,
-            _ = signals.hangup.recv() => {
-                if let Err(problem) = daemon.reload().await {
-                    let cause = problem.to_wire().cause;
-                    tracing::error!(%problem, cause, "the old configuration is kept");
-                }
-            }
-        }
-    }
-    daemon.stop.cancel();
-}
-
-/// Ends in order: no new connections, no new requests, the calls under way, the servers.
-///
-/// A second signal cuts the wait for the calls short.
-async fn drain(daemon: &Daemon, clients: &Clients, spawner: &Spawner, signals: &mut Signals) {
-    let grace = daemon.config.lock().expect("no one panics holding it").daemon.drain;
-    tracing::info!(grace = %grace, "draining");
-    daemon.service_manager.tell("STOPPING=1");
-    clients.closed.cancel();
-    clients.front.draining.cancel();
-    clients.front.tasks.close();
-    let waited = tokio::select! {
-        () = clients.front.tasks.wait() => true,
-        () = tokio::time::sleep(grace.as_duration()) => false,
-        _ = signals.terminate.recv() => false,
-        _ = signals.interrupt.recv() => false,
-    };
-    if !waited {
-        tracing::warn!(
-            tasks = clients.front.tasks.len(),
-            "calls were cut off by the end of the grace"
-        );
-    }
-    daemon.fleet.stop().await;
-    for label in spawner.close(CHILD_GRACE).await {
-        tracing::error!(upstream = label, "a child could not be ended");
-    }
-    tracing::info!("stopped");
 }
 
 impl Daemon {
@@ -323,10 +327,8 @@ impl Daemon {
     }
 
     async fn try_reload(&self) -> Result<Reloaded, StartProblem> {
-        let _alone = self.changing.lock().await;
-        let config = self.sources.load().map_err(StartProblem::configuration)?.value;
-        let wanted = plan(&config, &self.sources.file, &self.sources.variables)
-            .map_err(StartProblem::configuration)?;
+        let _alone = self.change().await?;
+        let (config, wanted) = read(&self.sources)?;
         let keys = keys(&config, &self.paths).await?;
         self.log.set_filter(&config.log.level).map_err(|error| {
             StartProblem::new("config-invalid", "log.level is not valid").because(error)
@@ -347,7 +349,7 @@ impl Daemon {
     }
 
     pub(crate) async fn rotate_key(&self, grace_seconds: u64) -> Result<Reply, StartProblem> {
-        let _alone = self.changing.lock().await;
+        let _alone = self.change().await?;
         if self.config.lock().expect("no one panics holding it").auth.api_key.is_some() {
             return Err(StartProblem::new(
                 "key-configured",
@@ -368,6 +370,49 @@ impl Daemon {
         })
     }
 
+    /// Waits for other changes to be done. Once another process has taken our place it is too late
+    /// for any.
+    async fn change(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, StartProblem> {
+        let alone = self.changing.lock().await;
+        if self.passed_on.is_cancelled() {
+            return Err(control::replaced());
+        }
+        Ok(alone)
+    }
+
+    /// Starts a process that takes our place: as we were started, but from `program`.
+    pub(crate) async fn renew(
+        &self,
+        program: PathBuf,
+        limit: Duration,
+    ) -> Result<Report, StartProblem> {
+        let launch = detach::Launch {
+            program,
+            args: self.successor.clone(),
+            directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
+            variables: Vec::new(),
+            removed: &[],
+            limit,
+            stderr: detach::Stderr::Shared,
+        };
+        detach::detach(&launch).await.map_err(|error| {
+            let problem = StartProblem::new("start-failed", error.to_string());
+            match std::error::Error::source(&error) {
+                Some(cause) => problem.because(cause),
+                None => problem.hint("the log of the service manager tells more"),
+            }
+        })
+    }
+
+    pub(crate) fn estate(&self) -> std::sync::MutexGuard<'_, Option<Estate>> {
+        self.estate.lock().expect("no one panics holding it")
+    }
+
+    /// How long calls under way may take when the daemon ends.
+    pub(crate) fn grace(&self) -> Duration {
+        self.config.lock().expect("no one panics holding it").daemon.drain.as_duration()
+    }
+
     pub(crate) fn status(&self) -> Status {
         let snapshot = self.gateway.snapshot();
         let draining = self.stop.is_cancelled();
@@ -378,6 +423,7 @@ impl Daemon {
             state: if draining { "draining" } else { "ready" }.to_owned(),
             address: self.address.clone(),
             config: self.sources.file.display().to_string(),
+            is_supervised: self.service_manager.is_there(),
             uptime_seconds: self.started.elapsed().as_secs(),
             tools: snapshot.catalog.count(Kind::Tools),
             prompts: snapshot.catalog.count(Kind::Prompts),
@@ -467,31 +513,6 @@ async fn keys(config: &Config, paths: &Paths) -> Result<Keys, StartProblem> {
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
 fn key_problem(error: switchboard_auth::KeyError) -> StartProblem {
     StartProblem::new(error.code(), error.to_string()).hint(error.hint())
-}
-
-async fn bind(config: &Config) -> Result<HttpListener, StartProblem> {
-    let inherited = listenfd::ListenFd::from_env().take_tcp_listener(0).map_err(|error| {
-        StartProblem::new("listen-failed", "the socket of the service manager cannot be used")
-            .because(error)
-    })?;
-    let bound = match inherited {
-        Some(socket) => HttpListener::inherit(socket, &config.http),
-        None => HttpListener::bind(&config.http).await,
-    };
-    bound.map_err(|error| match &error {
-        BindError::Refused(reason) => StartProblem::new("listen-refused", reason.clone()),
-        BindError::Tls(error) => StartProblem::new("certificate-unusable", error.to_string())
-            .hint("`http.tls` names files in PEM: the certificate with its chain, and its key"),
-        BindError::System { cause, .. } => {
-            let in_use = cause.kind() == std::io::ErrorKind::AddrInUse;
-            let problem = StartProblem::new("listen-failed", error.to_string()).because(cause);
-            if in_use {
-                problem.hint("end what uses the port, or choose another: `--port 0`")
-            } else {
-                problem
-            }
-        }
-    })
 }
 
 pub(crate) fn make_private(directory: &Path) -> Result<(), StartProblem> {

@@ -1,6 +1,7 @@
 //! Sockets that only our own user can open.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,10 +11,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A listening socket that is removed again when it is dropped.
+/// A listening socket that is removed again when it is dropped, unless it was passed on.
 pub(crate) struct PrivateSocket {
     listener: UnixListener,
     path: PathBuf,
+    /// Whether what is at `path` is ours to remove.
+    is_ours: bool,
+    /// Cancelled when another process listens on it instead of us.
+    passed_on: CancellationToken,
     /// A bounded number of connections; the next waits in the system's queue.
     places: Arc<Semaphore>,
 }
@@ -22,7 +27,11 @@ impl PrivateSocket {
     /// Binds `path`, in a directory that is ours alone (0700), so that nobody can connect before
     /// the mode of the socket itself is set. The caller holds the instance's lock, so what is there
     /// already is left from a daemon that is gone.
-    pub(crate) fn bind(path: &Path, places: usize) -> io::Result<Self> {
+    pub(crate) fn bind(
+        path: &Path,
+        places: usize,
+        passed_on: CancellationToken,
+    ) -> io::Result<Self> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -30,10 +39,30 @@ impl PrivateSocket {
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         let places = Arc::new(Semaphore::new(places));
-        Ok(Self { listener, path: path.to_path_buf(), places })
+        Ok(Self { listener, path: path.to_path_buf(), is_ours: true, passed_on, places })
     }
 
-    /// Hands each connection of our own user to `serve`, until `stop`.
+    /// Takes a socket that another daemon of this instance bound to `path`, which is that daemon's
+    /// to remove until we [`claim`](Self::claim) it.
+    pub(crate) fn inherit(
+        socket: OwnedFd,
+        path: &Path,
+        places: usize,
+        passed_on: CancellationToken,
+    ) -> io::Result<Self> {
+        let socket = std::os::unix::net::UnixListener::from(socket);
+        socket.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(socket)?;
+        let places = Arc::new(Semaphore::new(places));
+        Ok(Self { listener, path: path.to_path_buf(), is_ours: false, passed_on, places })
+    }
+
+    /// From now on nobody else removes it.
+    pub(crate) fn claim(&mut self) {
+        self.is_ours = true;
+    }
+
+    /// Hands each connection of our own user to `serve`, until `stop` or until it is passed on.
     pub(crate) async fn serve<F>(
         self,
         tasks: TaskTracker,
@@ -45,10 +74,12 @@ impl PrivateSocket {
         loop {
             let place = tokio::select! {
                 () = stop.cancelled() => return,
+                () = self.passed_on.cancelled() => return,
                 place = self.place() => place,
             };
             let stream = tokio::select! {
                 () = stop.cancelled() => return,
+                () = self.passed_on.cancelled() => return,
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => stream,
                     Err(error) => {
@@ -81,8 +112,16 @@ impl PrivateSocket {
 
 impl Drop for PrivateSocket {
     fn drop(&mut self) {
-        // A leftover is replaced by the next start.
-        let _ = std::fs::remove_file(&self.path);
+        if self.is_ours && !self.passed_on.is_cancelled() {
+            // A leftover is replaced by the next start.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl AsFd for PrivateSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
     }
 }
 

@@ -179,7 +179,7 @@ impl Peer for SessionClient {
         let out = out.ok_or_else(|| Error::Refused(refuse("the request is over".to_owned())))?;
         let answer = self.callbacks.ask(&out, &method, params.as_ref()).await;
         let result = answer.map_err(Error::Refused)?;
-        Ok(Response { result, version: self.version })
+        Ok(Response::new(result, self.version))
     }
 
     fn notify(&self, notification: Notification) {

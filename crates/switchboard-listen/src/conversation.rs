@@ -157,7 +157,9 @@ impl Conversation {
         self.over.cancel();
         let version = self.state().opening.session_mut().map(|session| session.version);
         if let Some(version) = version {
-            self.watched.release(&self.front.gateway, &self.principal, version).await;
+            let session = Some(switchboard_core::Session::new(self.id, self.ended.clone()));
+            let front = &self.front.gateway;
+            self.watched.release(front, &self.principal, version, session).await;
         }
     }
 

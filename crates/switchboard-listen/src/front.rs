@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use switchboard_core::{CallerId, Context, Gateway, Kind, Peer, Principal, Request};
+use switchboard_core::{CallerId, Context, Gateway, Kind, Peer, Principal, Request, Session};
 use switchboard_mcp::{
     ClientCapabilities, Envelope, Era, Hint, Json, LogLevel, Members, Method, Object,
     ProtocolVersion, RpcError, Scope, code, to_client,
@@ -41,6 +41,8 @@ pub(crate) struct Caller {
     pub capabilities: ClientCapabilities,
     /// From which level on the client asked for log messages.
     pub log_level: Option<LogLevel>,
+    /// What it belongs to and outlasts it.
+    pub session: Option<Session>,
 }
 
 /// A request whose parameters have been looked at.
@@ -114,6 +116,9 @@ impl Front {
             wants_progress: client.is_some() && asked.envelope.progress_token.is_some(),
             client,
             log_level: caller.log_level,
+            session: caller.session,
+            endpoint: None,
+            deadline: None,
         };
         let method = asked.method.clone();
         let request = Request { method: asked.method, params: asked.params, name: asked.name };
@@ -226,7 +231,8 @@ impl Caller {
             _ => ClientCapabilities::none(),
         };
         let version = ProtocolVersion::MODERN;
-        Ok(Self { principal, version, id: CallerId::unique(), capabilities, log_level })
+        let id = CallerId::unique();
+        Ok(Self { principal, version, id, capabilities, log_level, session: None })
     }
 }
 

@@ -22,6 +22,7 @@ mod tls;
 mod websocket;
 
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,6 +122,13 @@ pub enum BindError {
     },
 }
 
+/// For whoever is to listen on it after us.
+impl AsFd for HttpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 /// How long to wait where a connection could not be accepted: what the system lacks is not there
 /// again at once, and trying without a pause would take a whole processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -171,6 +179,10 @@ impl HttpListener {
     }
 
     /// Serves until `stop`, then until every request under way is answered.
+    ///
+    /// From `stop` on each answer says that its connection ends with it (RFC 9112, section 9.6).
+    /// Connections without a request are closed when the [`Front`] drains, which may be later: on
+    /// one of them a request may be on its way.
     pub async fn serve(self, config: HttpConfig, desk: FrontDesk, stop: CancellationToken) {
         let FrontDesk { front, login, operations } = desk;
         let places = Places::new(config.connections);
@@ -203,9 +215,11 @@ impl HttpListener {
                     continue;
                 }
             };
+            // Once accepted it is served, also if no more are accepted by then.
             let place = tokio::select! {
-                () = stop.cancelled() => break,
+                biased;
                 place = places.take() => place,
+                () = front.draining.cancelled() => break,
             };
             // Answers are small and written whole; waiting for more to send only delays them.
             let _ = stream.set_nodelay(true);
@@ -258,16 +272,29 @@ impl Service {
             // Beyond what is refused below, so that the refusal can say why.
             .max_buf_size(2 * self.config.header_limit.as_usize());
         let place = Arc::clone(place);
+        let (closed, draining) = (stop.clone(), self.front.draining.clone());
+        let is_over = async move {
+            closed.cancelled().await;
+            draining.cancelled().await;
+        };
         let respond = service_fn(move |request| {
             let work = self.places.work(&place);
-            Arc::clone(&self).respond(request, work)
+            let (service, stop) = (Arc::clone(&self), stop.clone());
+            async move {
+                let mut response = service.respond(request, work).await?;
+                if stop.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    let close = header::HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                Ok::<_, std::convert::Infallible>(response)
+            }
         });
         let connection =
             builder.serve_connection(TokioIo::new(Steady::new(stream)), respond).with_upgrades();
         tokio::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => {}
-            () = stop.cancelled() => {
+            () = is_over => {
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.await;
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use switchboard_core::{Context, Gateway, Peer as _, Principal, Request, covers};
+use switchboard_core::{Context, Gateway, Peer as _, Principal, Request, Session, covers};
 use switchboard_mcp::{Json, Method, ProtocolVersion, RpcError, code};
 
 /// Most resources of one session: more than an editor has files open, and an address may be as
@@ -83,9 +83,10 @@ impl Watched {
         gateway: &Gateway,
         principal: &Principal,
         version: ProtocolVersion,
+        session: Option<Session>,
     ) {
         let uris = std::mem::take(&mut *self.uris());
-        let context = Context::new(principal.clone(), version);
+        let context = Context { session, ..Context::new(principal.clone(), version) };
         let asked = uris.iter().map(|uri| {
             let params = Json::encode(&serde_json::json!({ "uri": **uri }));
             let request = Request {

@@ -33,7 +33,7 @@ pub use prometheus_client::metrics::gauge::Gauge;
 
 pub use definitions::reference;
 pub use http::HttpMetrics;
-pub use upstream::{InFlight, Outcome, UpstreamMetrics};
+pub use upstream::{InFlight, Outcome, Standing, UpstreamMetrics};
 
 /// The `Content-Type` of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -49,6 +49,10 @@ struct Shared {
     calls: Series<Counter>,
     call_duration: Series<Latency>,
     calls_in_flight: Series<Gauge>,
+    calls_queued: Series<Gauge>,
+    calls_shed: Series<Counter>,
+    retries: Series<Counter>,
+    breakers_open: Series<Gauge>,
     upstream_state: Series<Gauge>,
     upstream_restarts: Series<Counter>,
     sessions: Series<Gauge>,
@@ -82,6 +86,10 @@ impl Metrics {
                 Latency::default,
             ),
             calls_in_flight: gauges(&definitions::CALLS_IN_FLIGHT, &mut registry),
+            calls_queued: gauges(&definitions::CALLS_QUEUED, &mut registry),
+            calls_shed: counters(&definitions::CALLS_SHED, &mut registry),
+            retries: counters(&definitions::RETRIES, &mut registry),
+            breakers_open: gauges(&definitions::BREAKERS_OPEN, &mut registry),
             upstream_state: gauges(&definitions::UPSTREAM_STATE, &mut registry),
             upstream_restarts: counters(&definitions::UPSTREAM_RESTARTS, &mut registry),
             sessions: gauges(&definitions::SESSIONS, &mut registry),
@@ -104,6 +112,10 @@ impl Metrics {
         self.shared.calls.retain(&keep);
         self.shared.call_duration.retain(&keep);
         self.shared.calls_in_flight.retain(&keep);
+        self.shared.calls_queued.retain(&keep);
+        self.shared.calls_shed.retain(&keep);
+        self.shared.retries.retain(&keep);
+        self.shared.breakers_open.retain(&keep);
         self.shared.upstream_state.retain(&keep);
         self.shared.upstream_restarts.retain(&keep);
     }

@@ -86,9 +86,9 @@ impl Peer for Scripted {
             _ => Ok(echo(&request)),
         };
         open.2 = true;
-        let response = |text: String| Response {
-            result: Json::parse(Bytes::from(text)).unwrap(),
-            version: ProtocolVersion::NEWEST_LEGACY,
+        let response = |text: String| {
+            let result = Json::parse(Bytes::from(text)).unwrap();
+            Response::new(result, ProtocolVersion::NEWEST_LEGACY)
         };
         outcome.map(response)
     }

@@ -197,7 +197,11 @@ pub(crate) fn fingerprint(settings: &Settings) -> String {
     let addresses = addresses.map(|address| {
         address.map(|(url, headers)| serde_json::json!([url, headers.keys().collect::<Vec<_>>()]))
     });
-    serde_json::json!([stdio, http, settings.era, addresses]).to_string()
+    let known = serde_json::json!([stdio, http, settings.era, addresses]).to_string();
+    match &settings.memory {
+        Some(memory) => format!("{known}{}", memory.server),
+        None => known,
+    }
 }
 
 fn digest(args: &[Secret]) -> String {

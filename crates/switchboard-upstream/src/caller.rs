@@ -56,6 +56,11 @@ impl Caller {
         self.context.client.as_ref()
     }
 
+    /// When its answer is of no more use, apart from the limits of the upstream.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.context.deadline
+    }
+
     pub(crate) fn wants_progress(&self) -> bool {
         self.context.wants_progress && self.context.client.is_some()
     }

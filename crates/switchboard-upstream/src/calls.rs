@@ -44,11 +44,17 @@ struct GivenUp {
     heard: Option<Instant>,
 }
 
-/// How long a server may go on with a call after it was told that nobody wants the answer, where
-/// another principal could hear of it, or the server does not show that it heard. One that heeds
+/// How long a server may go on with a call after it heard that nobody wants the answer, where another
+/// principal could hear of it, and after it was told where nobody else could. One that heeds
 /// it stops within milliseconds and says nothing of that; one that does not may speak later yet, but
 /// every other client would have to wait for as long.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a server may not have heard of it that does not show that it has: one that hangs finds
+/// the call and what came after it where it left off, and may speak of the one before it reads the
+/// other. Servers hang for seconds, and one that does for longer is not kept; who never shows
+/// anything would otherwise keep every other principal from being told things for good.
+const UNHEARD: Duration = Duration::from_secs(120);
 
 /// Calls that are remembered after they were given up; the oldest goes first. As many as clients
 /// can give up within the time without meaning harm.
@@ -86,7 +92,7 @@ impl Calls {
         let now = Instant::now();
         let mut known = self.known();
         // A question that came while it counted is held no longer than that.
-        known.given_up.retain(|_, given_up| now < given_up.at + GRACE + HOLD);
+        known.given_up.retain(|_, given_up| now < given_up.at + UNHEARD + GRACE + HOLD);
         let Some(caller) = known.open.remove(&id) else { return false };
         known.given_up.insert(id, GivenUp { caller, at: now, heard: None });
         if GIVEN_UP < known.given_up.len() {
@@ -194,9 +200,14 @@ impl GivenUp {
         if self.caller.id() == other.id() {
             return false;
         }
-        let end = self.at + GRACE;
         let is_theirs = self.caller.principal() == other.principal();
-        let end = self.heard.filter(|_| is_theirs).map_or(end, |heard| end.min(heard));
+        let end = match (is_theirs, self.heard) {
+            // What goes astray stays with its principal.
+            (true, None) => self.at + GRACE,
+            (true, Some(heard)) => heard.min(self.at + GRACE),
+            (false, None) => self.at + UNHEARD + GRACE,
+            (false, Some(heard)) => heard + GRACE,
+        };
         came <= end
     }
 }

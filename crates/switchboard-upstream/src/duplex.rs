@@ -5,6 +5,7 @@
 //! through the [`Carrier`], and waits for [`Duplex::receive`] to find the note. A link of this kind
 //! is a carrier, and a task that hands over every message that comes in and says when it ended.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -54,6 +55,26 @@ pub(crate) struct Duplex<C> {
     taken: OnceLock<u64>,
     /// An [`Asker::Echo`] is on its way.
     sounding: AtomicBool,
+}
+
+/// A link as its upstream holds it. It ends when nobody holds it any more: one that is being opened
+/// is dropped wherever that has come to when the time for it is over or the upstream stops, and
+/// its tasks would keep it for as long as the server likes.
+pub(crate) struct Held<C: Carrier + 'static>(pub Arc<Duplex<C>>);
+
+impl<C: Carrier + 'static> Deref for Held<C> {
+    type Target = Arc<Duplex<C>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<C: Carrier + 'static> Drop for Held<C> {
+    fn drop(&mut self) {
+        // Nothing happens where it was closed.
+        self.0.end("the connection was given up".to_owned(), None);
+    }
 }
 
 enum Asker {
@@ -117,7 +138,7 @@ impl<C: Carrier + 'static> Duplex<C> {
                     Some(asker) => self.answer(asker, outcome),
                     None => {
                         if let Some(id) = id {
-                            self.unasked.calls.answered(id.0);
+                            self.unasked.answered_late(id.0);
                         }
                         tracing::debug!(
                             upstream = &*self.upstream,

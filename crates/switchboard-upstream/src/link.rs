@@ -98,6 +98,9 @@ pub(crate) enum LinkError {
     /// a server that speaks otherwise shows itself.
     #[error("{0}")]
     NotTaken(String),
+    /// Certainly not carried out: the server is there, and does not let this in.
+    #[error("{0}")]
+    Declined(String),
     /// Certainly not carried out: the server wants another login.
     #[error("{0}")]
     Unauthorized(String),
@@ -107,12 +110,27 @@ pub(crate) enum LinkError {
     /// May have been carried out.
     #[error("{0}")]
     Lost(String),
+    /// May have been carried out: the server is there, and says that it failed, or nothing that is
+    /// an answer.
+    #[error("{0}")]
+    Failed(String),
     /// The server refused in its own words.
     #[error("{0}")]
     Refused(RpcError),
     /// The request cannot be written down.
     #[error("{0}")]
     Malformed(#[from] Malformed),
+}
+
+impl LinkError {
+    /// Whether the server said something, whatever that is.
+    pub(crate) fn is_answer(&self) -> bool {
+        match self {
+            Self::NotTaken(_) | Self::Declined(_) | Self::Failed(_) | Self::Refused(_) => true,
+            Self::NotSent(_) | Self::Unauthorized(_) | Self::Full(_) => false,
+            Self::Lost(_) | Self::Malformed(_) => false,
+        }
+    }
 }
 
 /// What a server says without being asked.

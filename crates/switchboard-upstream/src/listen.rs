@@ -15,10 +15,10 @@ use switchboard_mcp::{Json, Members, Method, RpcError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::endpoint::Shared;
 use crate::link::{LinkError, Notices};
 use crate::session::Session;
 use crate::subscribe::{Reopening, missed};
-use crate::upstream::Shared;
 
 /// How long a server may take to acknowledge a subscription; it must before it says anything else
 /// on it (2026-07-28, "Subscriptions"), and one that does not is taken to honour it.

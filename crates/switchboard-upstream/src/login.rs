@@ -12,8 +12,8 @@ use http::{Request, StatusCode, header};
 use switchboard_core::Principal;
 use switchboard_oauth::{Authorizer, Bearer, Challenge, LoginState, Next, OauthError, Refusal};
 
+use crate::environment::Environment;
 use crate::http::HttpConfig;
-use crate::upstream::Environment;
 
 pub(crate) struct Login {
     upstream: Arc<str>,

@@ -6,15 +6,16 @@ use std::time::{Duration, SystemTime};
 
 use switchboard_mcp::Era;
 
+use crate::endpoint::Shared;
 use crate::handshake::{HandshakeError, Opened, agree};
 use crate::http::Outside;
 use crate::level::SessionLevel;
 use crate::link::{Link, Notices};
+use crate::memory::Nearby;
 use crate::session::{Limits, Session};
 use crate::settings::EraChoice;
 use crate::stdio::Launch;
 use crate::unasked::Unasked;
-use crate::upstream::Shared;
 
 /// Requests of our own beside those of callers: four lists, a subscription and the one that takes
 /// its place, a log level, a resource, and some room.
@@ -98,6 +99,7 @@ async fn attempt(shared: &Shared, notices: &Notices, era: EraChoice) -> Result<S
         limits,
         over_http: settings.http.is_some(),
         tool_headers: Arc::clone(&shared.tool_headers),
+        silence: Arc::clone(&shared.silence),
     })
 }
 
@@ -120,6 +122,15 @@ async fn connect(shared: &Shared, notices: Notices) -> Result<Arc<dyn Link>, Str
             tasks,
         };
         return Ok(Arc::new(stdio.open(launch, unasked).await?));
+    }
+    if let Some(memory) = &settings.memory {
+        let nearby = Nearby {
+            name: &shared.name,
+            dialer: shared.environment.dialer.as_ref(),
+            in_flight: settings.in_flight + OWN_PLACES,
+            tasks,
+        };
+        return Ok(Arc::new(memory.open(nearby, unasked).await?));
     }
     let outside = Outside {
         name: &shared.name,

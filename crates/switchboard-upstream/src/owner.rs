@@ -3,6 +3,7 @@
 //! It alone opens, watches and closes the session; everyone else asks it. What can happen next
 //! depends on the [`Phase`]; what happens is an [`Event`]; `Owner::run` is the table of both.
 
+mod health;
 mod reading;
 
 use std::future::pending;
@@ -14,15 +15,17 @@ use switchboard_core::{Error, Kind, Lists};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+pub(crate) use self::health::Checked;
 use self::reading::Reading;
-use crate::backoff;
 use crate::cache::{Kept, fingerprint};
+use crate::endpoint::Shared;
 use crate::link::{Notice, Notices};
 use crate::open::{Found, Verdict, known_era, now, open};
 use crate::session::Session;
 use crate::settings::StartPolicy;
+use crate::status::{State, Status, View};
 use crate::subscribe;
-use crate::upstream::{Shared, State, Status, View};
+use crate::{backoff, random};
 
 /// What others want of the owner.
 pub(crate) enum Command {
@@ -105,14 +108,14 @@ impl Owner {
         shared: Arc<Shared>,
         commands: mpsc::Receiver<Command>,
     ) -> (Self, watch::Receiver<View>, watch::Receiver<Status>) {
-        let kept = shared.environment.cache.load(&shared.name, &fingerprint(&shared.settings));
+        let kept = shared.environment.cache.load(&shared.kept_as, &fingerprint(&shared.settings));
         let verdict = kept.as_ref().and_then(Kept::verdict);
         let kept = kept.map(|kept| kept.lists);
         if let Some(kept) = &kept {
             shared.tool_headers.learn(kept);
         }
         // A server whose lists nobody knows is to be started once to learn them.
-        let learning = kept.is_none();
+        let learning = kept.is_none() && shared.is_listed;
         let (view, view_receiver) = watch::channel(View { lists: kept.map(Arc::new), learning });
         let (status, status_receiver) = watch::channel(Status {
             state: State::Dormant,
@@ -172,7 +175,7 @@ impl Owner {
                 Event::Listed(outcome) => self.listed(outcome),
                 Event::Notice(Notice::Changed(kind)) => self.changed(kind),
                 Event::LoggedIn => self.logged_in(),
-                Event::Due => self.open(),
+                Event::Due => self.due(),
                 Event::Idle => self.rest().await,
             }
         }
@@ -232,7 +235,8 @@ impl Owner {
         }));
         self.starts += 1;
         let first = self.view.borrow().lists.is_none();
-        if first {
+        // Nobody waits for lists that come when the server is there again.
+        if first && self.shared.is_listed && !self.is_probing() {
             self.show(|view| view.learning = true);
         }
         self.report(State::Starting, |_| {});
@@ -242,7 +246,13 @@ impl Owner {
         let session = Arc::new(session);
         let lost = {
             let link = Arc::clone(&session.link);
-            Box::pin(async move { link.lost().await })
+            let watched = health::watch(Arc::clone(&session), Arc::clone(&self.shared));
+            Box::pin(async move {
+                tokio::select! {
+                    cause = link.lost() => cause,
+                    cause = watched => cause,
+                }
+            })
         };
         tracing::info!(
             upstream = &*self.shared.name,
@@ -280,14 +290,19 @@ impl Owner {
             // What was remembered of it may be what no longer holds.
             self.verdict = None;
         }
-        tracing::warn!(upstream = &*self.shared.name, cause, "upstream failed");
+        if self.is_probing() && self.status.borrow().problem.as_deref() == Some(cause) {
+            tracing::debug!(upstream = &*self.shared.name, cause, "upstream is still down");
+        } else {
+            tracing::warn!(upstream = &*self.shared.name, cause, "upstream failed");
+        }
         self.shared.current.store(None);
         let eager = self.shared.settings.start == StartPolicy::Eager;
         if !was_ready {
             self.show(|view| view.learning = false);
         }
-        let until = Instant::now() + backoff::delay(self.failures, random());
-        self.phase = Phase::Waiting { until, cause: cause.to_owned(), wanted: was_ready || eager };
+        let until = Instant::now() + backoff::delay(self.failures, random::u32());
+        let wanted = was_ready || eager || self.is_probed();
+        self.phase = Phase::Waiting { until, cause: cause.to_owned(), wanted };
         self.report(State::Waiting, |status| {
             status.pid = None;
             status.problem = Some(cause.to_owned());
@@ -433,11 +448,4 @@ async fn idle(shared: &Shared, since: Instant) {
         }
         tokio::time::sleep_until(due).await;
     }
-}
-
-fn random() -> u32 {
-    let mut bytes = [0; 4];
-    // Without randomness there is no jitter, which is a nuisance and no fault.
-    let _ = getrandom::fill(&mut bytes);
-    u32::from_ne_bytes(bytes)
 }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use switchboard_core::{Error, Kind, Lists, Request, Response};
 use switchboard_mcp::{Era, code};
 
+use crate::endpoint::Endpoint;
 use crate::handshake;
 use crate::listing;
 use crate::owner::Command;
 use crate::session::Session;
-use crate::upstream::Upstream;
 
-impl Upstream {
+impl Endpoint {
     /// The session to ask again after `answer`; `None` where the answer stands.
     pub(crate) async fn again(
         &self,

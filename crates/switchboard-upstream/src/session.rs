@@ -11,6 +11,7 @@ use crate::caller::Caller;
 use crate::declared::IN_OWN_REQUESTS;
 use crate::level::SessionLevel;
 use crate::link::{Acknowledged, Call, Link, LinkError};
+use crate::silence::Silence;
 use crate::timeout::within;
 use crate::tool_headers::ToolHeaders;
 
@@ -24,6 +25,7 @@ pub(crate) struct Session {
     /// Whether what a request says stands in its headers too.
     pub over_http: bool,
     pub tool_headers: Arc<ToolHeaders>,
+    pub silence: Arc<Silence>,
 }
 
 /// What the server said when the conversation was opened.
@@ -49,6 +51,26 @@ impl Session {
         method: &Method,
         params: Option<&Json>,
     ) -> Result<Json, LinkError> {
+        let asking = self.silence.ask();
+        let answer = self.ask_aside(method, params).await;
+        if answer.as_ref().err().is_none_or(LinkError::is_answer) {
+            asking.answered();
+        }
+        answer
+    }
+
+    /// Asks whether the server is there, in a way that leads to nothing else: `ping`, which went
+    /// with 2026-07-28, or `server/discover`.
+    pub(crate) async fn check(&self) -> Result<Json, LinkError> {
+        let method = match self.facts.version.era() {
+            Era::Legacy => Method::Ping,
+            Era::Modern => Method::Discover,
+        };
+        self.ask_aside(&method, None).await
+    }
+
+    /// Asks what is not counted as a request that the server is at work on.
+    async fn ask_aside(&self, method: &Method, params: Option<&Json>) -> Result<Json, LinkError> {
         let envelope = envelope(self.facts.version, None);
         let call = Call { envelope: &envelope, ..Call::new(method, params) };
         self.link.ask(call).await
@@ -75,12 +97,12 @@ impl Session {
     fn error(&self, error: LinkError) -> Error {
         let upstream = self.name.to_string();
         match error {
-            LinkError::NotSent(cause) | LinkError::NotTaken(cause) => {
+            LinkError::NotSent(cause) | LinkError::NotTaken(cause) | LinkError::Declined(cause) => {
                 Error::Unavailable { upstream, cause }
             }
             LinkError::Unauthorized(cause) => Error::Unauthorized { upstream, cause },
             LinkError::Full(cause) => Error::Busy { upstream, cause },
-            LinkError::Lost(cause) => Error::Lost { upstream, cause },
+            LinkError::Lost(cause) | LinkError::Failed(cause) => Error::Lost { upstream, cause },
             LinkError::Refused(error) => Error::Server { error, version: self.facts.version },
             LinkError::Malformed(error) => Error::Invalid(error.to_string()),
         }
@@ -110,8 +132,16 @@ impl Peer for Session {
             }
             self.link.ask(call).await
         };
-        let answer = match within(limits, &caller, asking).await {
-            Ok(Ok(result)) => Ok(Response { result, version: self.facts.version }),
+        let waiting = self.silence.ask();
+        let answer = within(limits, &caller, asking).await;
+        match &answer {
+            Ok(answer) if answer.as_ref().err().is_none_or(LinkError::is_answer) => {
+                waiting.answered();
+            }
+            _ => drop(waiting),
+        }
+        let answer = match answer {
+            Ok(Ok(result)) => Ok(Response::new(result, self.facts.version)),
             Ok(Err(error)) => Err(self.error(error)),
             Err(limit) => Err(Error::TimedOut { upstream: self.name.to_string(), limit }),
         };

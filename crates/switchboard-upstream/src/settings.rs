@@ -1,15 +1,25 @@
 //! `[upstream.NAME]`.
 
+mod health;
+mod pool;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_config::TimeSpan;
 
 use crate::http::{HttpConfig, SseConfig};
+use crate::memory::MemoryConfig;
 use crate::roots::Root;
 use crate::stdio::StdioConfig;
 use crate::websocket::WebSocketConfig;
 
-/// One MCP server. Exactly one of `stdio`, `http`, `sse` and `websocket` says how it is reached.
+pub use self::health::HealthSettings;
+pub use self::pool::{
+    BalanceStrategy, BreakerSettings, PoolSettings, QueueSettings, RetrySettings, Sharing,
+};
+
+/// One MCP server. Exactly one of `stdio`, `http`, `sse`, `websocket` and `endpoints` says how it is
+/// reached.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -25,6 +35,13 @@ pub struct Settings {
     /// An address that speaks MCP over a WebSocket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub websocket: Option<WebSocketConfig>,
+    /// A server inside this process, which no file can name.
+    #[serde(skip)]
+    pub memory: Option<MemoryConfig>,
+    /// Several ways to servers that do the same: each with one of `stdio`, `http`, `sse` and
+    /// `websocket`. Calls are spread over them (`balance`), and go to another one where one fails.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointSettings>,
     /// What stands before the names of this server's tools and prompts (`prefix__tool`). The name of
     /// the server if absent; `""` shows bare names.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,9 +63,35 @@ pub struct Settings {
     /// Absent means never: a server that stays up answers at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_stop: Option<TimeSpan>,
-    /// How many calls may wait for this server at once; more are refused as busy.
+    /// How many calls may be under way at this server at once; more wait (`queue`).
     #[schemars(range(min = 1, max = 100000))]
     pub in_flight: usize,
+    /// What becomes of calls beyond `in_flight`.
+    pub queue: QueueSettings,
+    /// Who shares a connection to the server: `shared`, everybody; `per_session`, the requests of
+    /// one session of a client; `per_principal`, those of one principal. For servers that keep
+    /// something between calls that others must not see.
+    pub sharing: Sharing,
+    /// How many instances there are at most that belong to one session or principal; of more, the
+    /// one that was not used for longest makes room.
+    #[schemars(range(min = 1, max = 10000))]
+    pub instances: usize,
+    /// Runs several instances of the server, so that one that can do only one thing at a time does
+    /// not keep everybody waiting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolSettings>,
+    /// Which of several endpoints or instances gets a call.
+    pub balance: BalanceStrategy,
+    /// For `balance = "consistent_hash"`: the argument of a call that decides, such as `repo`.
+    /// Absent: the principal does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash_argument: Option<String>,
+    /// How it is found out that a server does not answer any more that nobody calls.
+    pub health: HealthSettings,
+    /// When calls stop for a while to what fails.
+    pub breaker: BreakerSettings,
+    /// What is sent again where it failed.
+    pub retry: RetrySettings,
     /// Shows only the tools that match one of these patterns (`*`, `?`, `[a-z]`).
     pub include_tools: Vec<String>,
     /// Hides the tools that match one of these patterns, unless `include_tools` names them.
@@ -60,6 +103,31 @@ pub struct Settings {
     pub disabled: bool,
     /// Whether `health` stays good while this server is down.
     pub optional: bool,
+}
+
+/// One of several ways to servers that do the same.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EndpointSettings {
+    /// A program that is started and spoken to over its standard input and output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdio: Option<StdioConfig>,
+    /// An address that speaks streamable HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpConfig>,
+    /// An address that speaks HTTP+SSE, as servers of 2024-11-05 do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sse: Option<SseConfig>,
+    /// An address that speaks MCP over a WebSocket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<WebSocketConfig>,
+    /// A server inside this process, which no file can name.
+    #[serde(skip)]
+    pub memory: Option<MemoryConfig>,
+    /// How much of the calls it gets beside the others. 1 if absent.
+    #[schemars(range(min = 1, max = 1000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
 }
 
 /// When a server is started.
@@ -87,18 +155,40 @@ pub enum EraChoice {
 }
 
 impl Settings {
-    /// The keys that say how the server is reached, of those that are set. One is right.
+    /// The keys that say how the server is reached, of those that are set. One is right, unless
+    /// there are `endpoints`.
     ///
     /// Another kind is a field, its row here, its arm in `open::connect`, and its part of
     /// `cache::fingerprint`.
     pub fn kinds(&self) -> Vec<&'static str> {
+        if !self.endpoints.is_empty() {
+            let mut kinds: Vec<_> = self.ways().iter().flat_map(Self::kinds).collect();
+            kinds.sort_unstable();
+            kinds.dedup();
+            return kinds;
+        }
         let kinds = [
             ("stdio", self.stdio.is_some()),
             ("http", self.http.is_some()),
             ("sse", self.sse.is_some()),
             ("websocket", self.websocket.is_some()),
+            ("memory", self.memory.is_some()),
         ];
         kinds.into_iter().filter_map(|(key, is_set)| is_set.then_some(key)).collect()
+    }
+}
+
+impl Settings {
+    /// The settings of each way to the server: of one upstream with one way.
+    pub fn ways(&self) -> Vec<Self> {
+        if self.endpoints.is_empty() {
+            return vec![self.clone()];
+        }
+        let way = |endpoint: &EndpointSettings| {
+            let EndpointSettings { stdio, http, sse, websocket, memory, .. } = endpoint.clone();
+            Self { stdio, http, sse, websocket, memory, endpoints: Vec::new(), ..self.clone() }
+        };
+        self.endpoints.iter().map(way).collect()
     }
 }
 
@@ -109,6 +199,8 @@ impl Default for Settings {
             http: None,
             sse: None,
             websocket: None,
+            memory: None,
+            endpoints: Vec::new(),
             prefix: None,
             start: StartPolicy::Lazy,
             era: EraChoice::Auto,
@@ -117,6 +209,15 @@ impl Default for Settings {
             timeout_total: TimeSpan::from_mins(60),
             idle_stop: None,
             in_flight: 1_000,
+            queue: QueueSettings::default(),
+            sharing: Sharing::Shared,
+            instances: 64,
+            pool: None,
+            balance: BalanceStrategy::PowerOfTwo,
+            hash_argument: None,
+            health: HealthSettings::default(),
+            breaker: BreakerSettings::default(),
+            retry: RetrySettings::default(),
             include_tools: Vec::new(),
             exclude_tools: Vec::new(),
             roots: Vec::new(),

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use switchboard_config::Secret;
 use switchboard_mcp::{Json, Lines, Method, ProtocolVersion};
 use switchboard_process::{Child, Command, Spawner, StderrRing};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::task::TaskTracker;
 
-use crate::duplex::Duplex;
+use crate::duplex::{Carrier, Duplex};
 use crate::home;
 use crate::link::{Call, Link, LinkError};
 use crate::outbox::Outbox;
@@ -126,10 +126,11 @@ impl StdioConfig {
     }
 }
 
-async fn read(
+/// Hands over what the server says, until it says no more; the reason.
+pub(crate) async fn read<C: Carrier + 'static>(
     name: &str,
-    link: &Arc<Duplex<Outbox>>,
-    mut stdout: tokio::net::unix::pipe::Receiver,
+    link: &Arc<Duplex<C>>,
+    mut stdout: impl AsyncRead + Unpin,
 ) -> String {
     let mut lines = Lines::new(LINE_LIMIT);
     let mut garbage = 0_u32;

@@ -13,11 +13,11 @@ use std::time::Duration;
 use switchboard_core::{Error, Kind};
 use switchboard_mcp::{Era, Json, Method};
 
+use crate::endpoint::Shared;
 use crate::link::{LinkError, Notice, Notices};
 use crate::listen;
 use crate::session::Session;
 use crate::subscriptions::Touched;
-use crate::upstream::Shared;
 
 /// Pauses before something that ended is opened again, the last one for good.
 const PAUSES: [Duration; 4] = [

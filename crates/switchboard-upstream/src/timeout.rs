@@ -17,6 +17,8 @@ pub(crate) async fn within<T>(
     call: impl Future<Output = T>,
 ) -> Result<T, Duration> {
     let end = Instant::now() + total;
+    // What it waited for its turn, or lost at another endpoint, is gone.
+    let end = caller.deadline().map_or(end, |deadline| deadline.min(end));
     let mut deadline = end.min(Instant::now() + quiet);
     tokio::pin!(call);
     loop {
@@ -56,7 +58,7 @@ mod tests {
     impl Peer for Slow {
         async fn request(&self, context: &Context, _: Request) -> Result<Response, Error> {
             tokio::time::sleep(Duration::from_secs(self.0)).await;
-            Ok(Response { result: Json::empty_object(), version: context.version })
+            Ok(Response::new(Json::empty_object(), context.version))
         }
     }
 
@@ -102,6 +104,16 @@ mod tests {
         assert_eq!(run(9, 45).await, Ok(()));
         assert_eq!(run(11, 45).await, Err(Duration::from_secs(10)));
         assert_eq!(run(9, 90).await, Err(Duration::from_secs(60)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_gone_of_the_total_is_gone() {
+        let mut context = Context::new(Principal::new("ann"), ProtocolVersion::NEWEST_LEGACY);
+        context = context.by(tokio::time::Instant::now() + Duration::from_secs(5));
+        let call = tokio::time::sleep(Duration::from_secs(6));
+        let began = tokio::time::Instant::now();
+        assert_eq!(within(LIMITS, &Caller::new(&context), call).await, Err(LIMITS.1));
+        assert_eq!(began.elapsed(), Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,12 +14,14 @@ use tokio_util::task::TaskTracker;
 use crate::caller::Caller;
 use crate::calls::{Calls, Whose};
 use crate::elicitations::Elicitations;
+use crate::endpoint::Shared;
+use crate::environment::{Environment, Events};
 use crate::link::{LinkError, Notices, notice};
 use crate::questions::{Question, Questions};
 use crate::roots;
+use crate::silence::Silence;
 use crate::subscribe::missed;
 use crate::subscriptions::Subscriptions;
-use crate::upstream::{Environment, Events, Shared};
 
 /// How long a question is held of which nobody can tell whose it is. Most calls are done by then,
 /// and a server that waits much longer gives up by itself (SDKs: 60 s).
@@ -38,6 +40,7 @@ pub(crate) struct Unasked {
     pub(crate) calls: Calls,
     elicitations: Elicitations,
     questions: Arc<Questions>,
+    silence: Arc<Silence>,
     tasks: TaskTracker,
 }
 
@@ -72,6 +75,7 @@ impl Unasked {
             calls: Calls::default(),
             elicitations: Elicitations::default(),
             questions: Arc::default(),
+            silence: Arc::clone(&shared.silence),
             tasks: tasks.clone(),
         })
     }
@@ -90,6 +94,12 @@ impl Unasked {
         for uri in self.subscriptions.wanted() {
             self.events.resource_updated(&self.upstream, &uri);
         }
+    }
+
+    /// The server answers what nobody waits for any more; which shows that it is at work.
+    pub(crate) fn answered_late(&self, id: u64) {
+        self.silence.end();
+        self.calls.answered(id);
     }
 
     /// The link is gone: nobody waits for answers any more.
@@ -113,6 +123,8 @@ impl Unasked {
         origin: Origin,
         reply: impl FnOnce(Vec<u8>) + Send + 'static,
     ) {
+        // It is at work on a call.
+        self.silence.end();
         let question = match self.at_once(&asked.method, &origin) {
             Some(outcome) => return reply(encode::outcome(&asked.id, &outcome)),
             None => self.questions.open(&asked.id),
@@ -219,7 +231,10 @@ impl Unasked {
             return;
         }
         match method {
-            Method::Progress => self.progress(params),
+            Method::Progress => {
+                self.silence.end();
+                self.progress(params);
+            }
             Method::Cancelled => {
                 if let Some(params) = &params {
                     self.questions.withdraw(params);

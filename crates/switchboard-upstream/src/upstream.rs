@@ -1,143 +1,63 @@
-//! One server, kept: the handle that everyone else holds.
+//! One upstream: what the catalog has under one name, whatever endpoints stand behind it.
+//!
+//! A call is let in ([`FairQueue`]), gets the endpoints that it may use ([`roster`](crate::roster)),
+//! best first ([`choice`](crate::choice)), and goes along them until one has taken it
+//! ([`again`](crate::again) says when it may go on).
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::num::NonZeroU32;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use switchboard_core::{
-    Capabilities, Context, Error, Filter, Kind, Lists, Peer, Prefix, PrefixError, Principal,
-    Request, Response,
+use switchboard_core::pool::{
+    BalanceConfig, Completed, Completion, ConcurrencyLimit, FairQueue, OutlierConfig, Outliers,
+    Permit, QueueCounts, RetryBudget, Shed,
 };
-use switchboard_egress::Guard;
-use switchboard_mcp::{Json, Method, ProtocolVersion};
-use switchboard_oauth::Store;
-use switchboard_process::{Spawner, StderrRing};
-use tokio::sync::{mpsc, oneshot, watch};
+use switchboard_core::{
+    Context, Error, Filter, Kind, Peer, Prefix, PrefixError, Principal, Request, Response,
+};
+use switchboard_mcp::Method;
+use switchboard_process::StderrRing;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::cache::ListCache;
-use crate::freshness::Freshness;
+use crate::endpoint::{Template, done};
+use crate::environment::{Environment, Events};
 use crate::login::Login;
-use crate::owner::{Command, Owner};
-use crate::session::Session;
-use crate::settings::{Settings, StartPolicy};
-use crate::subscriptions::Subscriptions;
-use crate::tool_headers::ToolHeaders;
+use crate::roster::{Roster, Seats};
+use crate::seat::{Seat, Trial};
+use crate::settings::Settings;
+use crate::status::{EndpointStatus, State, Status, View};
+use crate::{gathering, hints};
 
-/// A server that is started when it is needed, kept while it is used, and replaced when it breaks.
-///
-/// The hot path is one load of the open [`Session`]; everything else goes through the owner task.
+/// A server that is started when it is needed, kept while it is used, and replaced when it breaks;
+/// or several that do the same.
 pub struct Upstream {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) commands: mpsc::Sender<Command>,
-    view: watch::Receiver<View>,
-    status: watch::Receiver<Status>,
-}
-
-/// What the handle and the owner task have in common.
-pub(crate) struct Shared {
-    pub name: Arc<str>,
-    pub settings: Settings,
-    pub prefix: Prefix,
-    /// The login, where there is one; or why there can be none.
-    pub login: Result<Option<Arc<Login>>, String>,
-    pub environment: Environment,
-    pub current: ArcSwapOption<Session>,
-    pub stderr: StderrRing,
-    pub subscriptions: Arc<Subscriptions>,
-    pub tool_headers: Arc<ToolHeaders>,
-    pub freshness: Freshness,
-    pub in_flight: AtomicUsize,
-    /// Milliseconds after `born` of the last use.
-    last_used: AtomicU64,
+    name: Arc<str>,
+    settings: Settings,
+    prefix: Prefix,
+    pub(crate) roster: Arc<Roster>,
+    queue: FairQueue<Principal>,
+    limit: ConcurrencyLimit,
+    pub(crate) budget: RetryBudget,
+    pub(crate) balance: BalanceConfig,
+    pub(crate) outliers: Outliers,
+    pub(crate) turn: AtomicU64,
+    pub(crate) hints: hints::Hints,
+    events: Arc<dyn Events>,
+    tasks: TaskTracker,
     born: Instant,
 }
 
-/// What upstreams need of the daemon.
-#[derive(Clone)]
-pub struct Environment {
-    pub spawner: Spawner,
-    /// The variables that every child gets.
-    pub child_variables: BTreeMap<String, OsString>,
-    pub cache: ListCache,
-    /// Judges where we connect to.
-    pub guard: Guard,
-    pub logins: Store,
-    /// Whose login our own requests carry.
-    pub owner: Principal,
-    pub tasks: TaskTracker,
-    pub events: Arc<dyn Events>,
+/// What an upstream refused without asking anybody, and what it sent again.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts {
+    pub queue: QueueCounts,
+    pub retries: u64,
+    pub retries_denied: u64,
 }
-
-/// Hears what happens to upstreams. Called from their tasks, so it must not wait.
-pub trait Events: Send + Sync {
-    /// What the catalog shows of `upstream` changed.
-    fn lists_changed(&self, upstream: &str);
-    fn state_changed(&self, upstream: &str, status: &Status);
-    /// What `upstream` has at `uri` is another now. Only of resources that somebody subscribed to.
-    fn resource_updated(&self, upstream: &str, uri: &str) {
-        let _ = (upstream, uri);
-    }
-}
-
-/// What the catalog needs to know.
-#[derive(Clone, Debug, Default)]
-pub struct View {
-    /// `None` until the server has listed once.
-    pub lists: Option<Arc<Lists>>,
-    /// Whether the first lists are on their way.
-    pub learning: bool,
-}
-
-/// What people want to know.
-#[derive(Clone, Debug)]
-pub struct Status {
-    pub state: State,
-    /// Since when it is in this state.
-    pub since: Instant,
-    /// The process, where it is ours.
-    pub pid: Option<u32>,
-    /// The agreed revision and the name of the software, once it answered.
-    pub version: Option<&'static str>,
-    pub software: Option<String>,
-    /// How often the server was started, apart from the first time.
-    pub restarts: u64,
-    /// Why it last failed; gone when it works again.
-    pub problem: Option<String>,
-}
-
-/// Where an upstream is in its life.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum State {
-    /// Not running, because nobody needs it.
-    Dormant,
-    Starting,
-    Ready,
-    /// Failed; tried again after a wait, or when it is next needed.
-    Waiting,
-    /// Stopped with the daemon, or removed from the configuration.
-    Stopped,
-}
-
-impl State {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Dormant => "dormant",
-            Self::Starting => "starting",
-            Self::Ready => "ready",
-            Self::Waiting => "waiting",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
-/// Requests to the owner that may wait; it answers within microseconds.
-const COMMAND_QUEUE: usize = 64;
 
 impl Upstream {
     /// Makes the upstream known, with the lists that are remembered of it. It is started by
@@ -152,123 +72,305 @@ impl Upstream {
         environment: Environment,
     ) -> Result<Arc<Self>, PrefixError> {
         let prefix = Prefix::new(settings.prefix.as_deref().unwrap_or(name))?;
-        let tasks = environment.tasks.clone();
         let name: Arc<str> = name.into();
-        let login = match &settings.http {
-            Some(http) => Login::new(&name, http, &environment),
-            None => Ok(None),
-        };
-        let shared = Arc::new(Shared {
-            name,
-            settings,
-            prefix,
-            login,
-            environment,
-            current: ArcSwapOption::empty(),
-            stderr: StderrRing::default(),
-            subscriptions: Arc::default(),
-            tool_headers: Arc::default(),
-            freshness: Freshness::default(),
-            in_flight: AtomicUsize::new(0),
-            last_used: AtomicU64::new(0),
-            born: Instant::now(),
+        let born = Instant::now();
+        let ways = templates(&name, &settings, &environment);
+        let limit = ConcurrencyLimit::new(settings.queue.limit(settings.in_flight));
+        let (events, tasks) = (Arc::clone(&environment.events), environment.tasks.clone());
+        let upstream = Arc::new_cyclic(|this: &Weak<Self>| {
+            let environment = Environment { events: gathering::of(this.clone()), ..environment };
+            Self {
+                roster: Arc::new(Roster::new(&name, ways, environment, born)),
+                queue: FairQueue::new(limit.limit(), settings.queue.size),
+                limit,
+                budget: RetryBudget::new(settings.retry.budget(), Duration::ZERO),
+                balance: BalanceConfig {
+                    strategy: settings.balance.into(),
+                    ..BalanceConfig::default()
+                },
+                outliers: Outliers::new(OutlierConfig::default()),
+                turn: AtomicU64::new(0),
+                hints: hints::Hints::default(),
+                events,
+                tasks,
+                born,
+                name,
+                settings,
+                prefix,
+            }
         });
-        let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
-        let (owner, view, status) = Owner::new(Arc::clone(&shared), inbox);
-        tasks.spawn(owner.run());
-        Ok(Arc::new(Self { shared, commands, view, status }))
+        for seat in upstream.roster.shared().iter() {
+            upstream.outliers.join(seat.key);
+        }
+        upstream.relearn();
+        Ok(upstream)
     }
 
     pub fn name(&self) -> &Arc<str> {
-        &self.shared.name
+        &self.name
     }
 
     pub fn settings(&self) -> &Settings {
-        &self.shared.settings
+        &self.settings
     }
 
     pub fn prefix(&self) -> &Prefix {
-        &self.shared.prefix
+        &self.prefix
     }
 
     pub fn filter(&self) -> Filter {
-        let settings = &self.shared.settings;
-        Filter { include: settings.include_tools.clone(), exclude: settings.exclude_tools.clone() }
+        let Settings { include_tools, exclude_tools, .. } = &self.settings;
+        Filter { include: include_tools.clone(), exclude: exclude_tools.clone() }
     }
 
+    /// What all its endpoints together offer.
     pub fn view(&self) -> View {
-        self.view.borrow().clone()
+        let shared = self.roster.shared();
+        gathering::view(shared.iter().map(|seat| seat.endpoint.view()))
     }
 
     pub fn status(&self) -> Status {
-        self.status.borrow().clone()
+        let shared = self.roster.shared();
+        gathering::status(shared.iter().map(|seat| seat.endpoint.status()))
     }
 
-    pub fn stderr(&self) -> &StderrRing {
-        &self.shared.stderr
+    /// Each endpoint by itself, those for all first.
+    pub fn endpoints(&self) -> Vec<EndpointStatus> {
+        let now = self.now();
+        self.roster.all().iter().map(|seat| seat.status(now)).collect()
     }
 
+    pub fn counts(&self) -> Counts {
+        let budget = self.budget.counts();
+        Counts { queue: self.queue.counts(), retries: budget.given, retries_denied: budget.denied }
+    }
+
+    /// What the first endpoint wrote to its standard error, or the one that is called `endpoint`.
+    pub fn stderr(&self, endpoint: Option<&str>) -> Option<StderrRing> {
+        let seat = match endpoint {
+            Some(name) => self.roster.find(name)?,
+            None => Arc::clone(self.roster.shared().first()?),
+        };
+        Some(seat.endpoint.stderr().clone())
+    }
+
+    /// Calls under way at all its endpoints.
     pub fn in_flight(&self) -> usize {
-        self.shared.in_flight.load(Ordering::Relaxed)
+        self.roster.all().iter().map(|seat| seat.endpoint.in_flight()).sum()
     }
 
     /// Whether the server is to run before anybody asks for it: because its settings say so, or
     /// because nobody knows yet what it offers.
     pub fn wants_to_run(&self) -> bool {
-        self.shared.settings.start == StartPolicy::Eager || self.view().learning
+        self.roster.shared().iter().any(|seat| seat.endpoint.wants_to_run())
     }
 
     /// Asks for the server to run, without waiting for it.
     pub fn wake(&self) {
-        let _ = self.commands.try_send(Command::Wake);
+        self.roster.wake();
     }
 
     /// Ends the server for good; returns when nothing of it is left.
     pub async fn stop(&self) {
-        let (done, stopped) = oneshot::channel();
-        if self.commands.send(Command::Stop(done)).await.is_ok() {
-            // An owner that is gone already has stopped.
-            let _ = stopped.await;
+        self.queue.close();
+        let seats = self.roster.close();
+        futures_util::future::join_all(seats.iter().map(|seat| seat.endpoint.stop())).await;
+    }
+
+    /// Lets go of the instances of a pool that are there for nothing.
+    pub(crate) fn drop_spare(&self) {
+        for seat in self.roster.shrink() {
+            self.outliers.leave(seat.key, self.now());
+            self.tasks.spawn(async move { seat.endpoint.stop().await });
         }
     }
 
-    /// Counts one more who wants to hear of a resource. Whoever subscribes unsubscribes as often.
-    async fn subscribe(&self, request: &Request) -> Result<Response, Error> {
-        let uri = resource(request)?;
-        let session = match self.shared.current.load_full() {
-            Some(session) => session,
-            None => self.session(None).await?,
+    pub(crate) fn events(&self) -> &Arc<dyn Events> {
+        &self.events
+    }
+
+    /// The time since it was made, from which its rules count.
+    pub(crate) fn now(&self) -> Duration {
+        self.born.elapsed()
+    }
+
+    /// Its lists are others now.
+    pub(crate) fn relearn(&self) {
+        if self.settings.retry.trust_hints {
+            self.hints.learn(self.view().lists.as_deref());
+        }
+    }
+
+    /// One endpoint stands for all of them, and holds it over its restarts.
+    async fn subscribe(&self, context: &Context, request: Request) -> Result<Response, Error> {
+        let seat = match self.roster.seats(context)? {
+            Seats::One(seat) => seat,
+            Seats::Several(seats) => Arc::clone(&seats[0]),
         };
-        let offered = Capabilities::read(&session.facts.capabilities);
-        if !offered.is_ok_and(|offered| offered.subscribe) {
-            return Err(Error::NoSuchMethod(request.method.to_string()));
+        seat.endpoint.request(context, request).await
+    }
+
+    async fn unsubscribe(&self, context: &Context, request: Request) -> Result<Response, Error> {
+        match self.roster.existing(context) {
+            Some(seat) => seat.endpoint.request(context, request).await,
+            // It went with the session.
+            None => Ok(done()),
         }
-        let limit = self.shared.settings.timeout.as_duration();
-        let adding = self.shared.subscriptions.add(&self.shared.name, uri);
-        tokio::time::timeout(limit, adding)
-            .await
-            .map_err(|_| Error::TimedOut { upstream: self.shared.name.to_string(), limit })??;
-        Ok(done())
     }
 
-    fn unsubscribe(&self, request: &Request) -> Result<Response, Error> {
-        self.shared.subscriptions.remove(resource(request)?);
-        Ok(done())
+    /// Waits for the turn of the principal.
+    async fn admitted(&self, context: &Context, end: Instant) -> Result<Permit, Error> {
+        let patience = Instant::now() + self.settings.queue.wait.as_duration();
+        let deadline = context.deadline.unwrap_or(end).min(patience);
+        self.queue.enter(&context.principal, deadline).await.map_err(|shed| self.refused(shed))
     }
 
-    /// An open session that is not `broken`, started if need be.
-    pub(crate) async fn session(
+    fn refused(&self, shed: Shed) -> Error {
+        let upstream = self.name.to_string();
+        let QueueCounts { limit, .. } = self.queue.counts();
+        let under_way = format!("{limit} calls are already under way at this upstream");
+        let cause = match shed {
+            Shed::Closed => {
+                return Error::Unavailable { upstream, cause: "it is being stopped".to_owned() };
+            }
+            Shed::Late => {
+                format!("{under_way}, and none has ended within {}", self.settings.queue.wait)
+            }
+            Shed::Full | Shed::Displaced if self.settings.queue.size == 0 => under_way,
+            Shed::Full | Shed::Displaced => {
+                format!("{under_way}, and {} wait for it", self.settings.queue.size)
+            }
+        };
+        Error::Busy { upstream, cause }
+    }
+
+    /// Takes a call to the endpoints of `seats`, one after another, until one has taken it.
+    ///
+    /// At `end` the answer is of no more use, however often it was asked for.
+    async fn along(
         &self,
-        broken: Option<&Arc<Session>>,
-    ) -> Result<Arc<Session>, Error> {
-        let (reply, session) = oneshot::channel();
-        let command = Command::Acquire { reply, broken: broken.cloned() };
-        let stopping = || Error::Unavailable {
-            upstream: self.shared.name.to_string(),
-            cause: "it was stopped".into(),
+        seats: &Seats,
+        context: &Context,
+        end: Instant,
+        request: Request,
+    ) -> Result<Response, Error> {
+        let order = self.order(seats, context, &request);
+        let mut refusal = None;
+        let mut shortened = None;
+        let mut places = order.into_iter().peekable();
+        while let Some(seat) = places.next() {
+            let trial = match seat.begin(self.now()) {
+                Ok(trial) => trial,
+                Err(wait) => {
+                    refusal.get_or_insert_with(|| self.broken(wait));
+                    continue;
+                }
+            };
+            let next = places.peek().copied();
+            let under = shortened.as_ref().unwrap_or(context);
+            let (seat, answer) = self.ask(trial, next, under, &request).await;
+            let is_last = places.peek().is_none();
+            if is_last || !self.may_go_on(&request, &answer) {
+                return answer.map(|response| self.marked(&seat, response));
+            }
+            refusal = answer.err();
+            shortened = Some(context.by(end));
+        }
+        Err(refusal.unwrap_or_else(|| self.broken(Duration::ZERO)))
+    }
+
+    /// Asks one endpoint; or a second one as well, where the first takes long and that does no
+    /// harm. Gives the answer and whose it is.
+    async fn ask(
+        &self,
+        first: Trial,
+        next: Option<&Arc<Seat>>,
+        context: &Context,
+        request: &Request,
+    ) -> (Arc<Seat>, Result<Response, Error>) {
+        let mut asking = pin!(first.ask(context, request.clone()));
+        let second = match (self.hedge_after(request), next) {
+            (Some(delay), Some(next)) => match tokio::time::timeout(delay, &mut asking).await {
+                Ok(answer) => return self.ended(&first, answer),
+                Err(_) => self.second(next),
+            },
+            _ => None,
         };
-        self.commands.send(command).await.map_err(|_| stopping())?;
-        session.await.map_err(|_| stopping())?
+        let Some(second) = second else {
+            let answer = asking.await;
+            return self.ended(&first, answer);
+        };
+        let mut hedging = pin!(second.ask(context, request.clone()));
+        // The one that fails first does not decide.
+        tokio::select! {
+            answer = &mut asking => match answer {
+                Ok(_) => self.ended(&first, answer),
+                Err(_) => {
+                    drop(self.ended(&first, answer));
+                    let answer = hedging.await;
+                    self.ended(&second, answer)
+                }
+            },
+            answer = &mut hedging => match answer {
+                Ok(_) => self.ended(&second, answer),
+                Err(_) => {
+                    drop(self.ended(&second, answer));
+                    let answer = asking.await;
+                    self.ended(&first, answer)
+                }
+            },
+        }
+    }
+
+    /// A second call beside one that takes long, if the endpoint and the budget let it.
+    fn second(&self, seat: &Arc<Seat>) -> Option<Trial> {
+        let trial = seat.begin(self.now()).ok()?;
+        self.budget.retry(self.now()).then_some(trial)
+    }
+
+    /// A call has ended.
+    fn ended(
+        &self,
+        trial: &Trial,
+        answer: Result<Response, Error>,
+    ) -> (Arc<Seat>, Result<Response, Error>) {
+        let verdict = trial.end(&answer, self.now());
+        let seat = Arc::clone(trial.seat());
+        if let Some(until) = self.outliers.record(seat.key, verdict, self.now()) {
+            let seconds = until.saturating_sub(self.now()).as_secs();
+            tracing::info!(endpoint = &**seat.name(), seconds, "fails more than the others");
+        }
+        (seat, answer)
+    }
+
+    /// The answer with the endpoint that gave it, where there are several.
+    fn marked(&self, seat: &Arc<Seat>, response: Response) -> Response {
+        let endpoint = self.roster.tells_apart().then(|| Arc::clone(seat.name()));
+        Response { endpoint, ..response }
+    }
+
+    /// Every circuit breaker is open.
+    fn broken(&self, wait: Duration) -> Error {
+        let cause = format!(
+            "it failed too often; it is tried again in {} s",
+            wait.as_secs_f64().ceil().max(1.0)
+        );
+        Error::Unavailable { upstream: self.name.to_string(), cause }
+    }
+
+    /// Lets the limit of calls under way learn from one that has ended.
+    fn learn(&self, began: Duration, answer: &Result<Response, Error>) {
+        let completion = match answer {
+            Ok(_) | Err(Error::Server { .. }) => Completion::Answered,
+            Err(Error::TimedOut { .. } | Error::Busy { .. }) => Completion::Overloaded,
+            Err(_) => Completion::Neutral,
+        };
+        let now = self.now();
+        let took = now.saturating_sub(began);
+        let in_flight = self.queue.counts().out;
+        if self.limit.record(Completed { completion, took, in_flight }, now).is_some() {
+            self.queue.set_limit(self.limit.limit());
+        }
     }
 }
 
@@ -276,83 +378,72 @@ impl Upstream {
 impl Peer for Upstream {
     async fn request(&self, context: &Context, request: Request) -> Result<Response, Error> {
         match request.method {
-            Method::Subscribe => return self.subscribe(&request).await,
-            Method::Unsubscribe => return self.unsubscribe(&request),
+            Method::Subscribe => return self.subscribe(context, request).await,
+            Method::Unsubscribe => return self.unsubscribe(context, request).await,
             _ => {}
         }
-        let busy = Busy::new(&self.shared);
-        let limit = self.shared.settings.in_flight;
-        if busy.others >= limit {
-            return Err(Error::Busy {
-                upstream: self.shared.name.to_string(),
-                cause: format!("{limit} calls are already waiting for this upstream"),
-            });
+        let came = Instant::now();
+        let end = came + self.settings.timeout_total.as_duration();
+        let _permit = self.admitted(context, end).await?;
+        let shortened = (came.elapsed() > AT_ONCE).then(|| context.by(end));
+        let context = shortened.as_ref().unwrap_or(context);
+        self.budget.call();
+        let seats = self.roster.seats(context)?;
+        if matches!(seats, Seats::Several(_)) {
+            self.roster.wake();
+            self.roster.grow();
         }
-        let session = match self.shared.current.load_full() {
-            Some(session) => session,
-            None => self.session(None).await?,
-        };
-        let answer = session.request(context, request.clone()).await;
-        match self.again(&session, &request, &answer).await? {
-            Some(session) => session.request(context, request).await,
-            None => answer,
+        let began = self.now();
+        let answer = self.along(&seats, context, end, request).await;
+        if self.settings.queue.adapt_to.is_some() {
+            self.learn(began, &answer);
         }
+        answer
     }
 
     fn listed(&self, kind: Kind) {
-        let Shared { freshness, .. } = &*self.shared;
-        let now = self.shared.now();
-        if freshness.is_over(kind, now) && self.commands.try_send(Command::Refresh(kind)).is_err() {
-            freshness.put_off(kind, now);
+        for seat in self.roster.shared().iter() {
+            seat.endpoint.listed(kind);
         }
     }
 }
 
-fn resource(request: &Request) -> Result<&str, Error> {
-    let name = request.name.as_deref();
-    name.ok_or_else(|| Error::Invalid(format!("`{}` needs a `uri`", request.method)))
+/// A wait for its turn that is not worth shortening the time limit of a call for.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+/// The ways to the server that are configured, each with a name: that of the upstream for the
+/// first, and with a number for the others.
+fn templates(name: &Arc<str>, settings: &Settings, environment: &Environment) -> Vec<Template> {
+    let weights = settings.endpoints.iter().map(|endpoint| endpoint.weight);
+    let weights = weights.chain(std::iter::repeat(None));
+    let ways = settings.ways().into_iter().zip(weights).enumerate();
+    ways.map(|(way, (settings, weight))| {
+        let name = match way {
+            0 => Arc::clone(name),
+            _ => format!("{name}.{}", way + 1).into(),
+        };
+        let login = match &settings.http {
+            Some(http) => Login::new(&name, http, environment),
+            None => Ok(None),
+        };
+        let weight = weight.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        Template { name, settings, weight, login }
+    })
+    .collect()
 }
 
-fn done() -> Response {
-    Response { result: Json::empty_object(), version: ProtocolVersion::NEWEST_LEGACY }
+/// The next number of a round.
+pub(crate) fn next(turn: &AtomicU64) -> u64 {
+    turn.fetch_add(1, Ordering::Relaxed)
 }
 
-impl Shared {
-    pub(crate) fn login(&self) -> Option<&Arc<Login>> {
-        self.login.as_ref().ok().and_then(Option::as_ref)
-    }
-
-    /// Milliseconds after it was made.
-    pub(crate) fn now(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// When the server was last used, and whether it is being used now.
-    pub(crate) fn idle_since(&self) -> Option<Instant> {
-        // Who waits for changes uses it as well.
-        let idle = self.in_flight.load(Ordering::SeqCst) == 0 && self.subscriptions.is_empty();
-        idle.then(|| self.born + Duration::from_millis(self.last_used.load(Ordering::Acquire)))
-    }
-}
-
-/// Counts a call while it is under way.
-struct Busy<'a> {
-    shared: &'a Shared,
-    /// How many were under way before it.
-    others: usize,
-}
-
-impl<'a> Busy<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        // In one order with the look at `current` that follows: see `Owner::rest`.
-        let others = shared.in_flight.fetch_add(1, Ordering::SeqCst);
-        Self { shared, others }
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.shared.last_used.store(self.shared.now(), Ordering::Release);
-        self.shared.in_flight.fetch_sub(1, Ordering::SeqCst);
+/// Whether one in this state is of use at once.
+pub(crate) fn rank(state: State) -> usize {
+    match state {
+        State::Ready => 0,
+        State::Starting => 1,
+        State::Dormant => 2,
+        State::Waiting => 3,
+        State::Stopped => 4,
     }
 }

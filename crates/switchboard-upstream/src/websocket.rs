@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig as Protocol;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::duplex::Duplex;
+use crate::duplex::{Duplex, Held};
 use crate::http::{Outside, sent_headers};
 use crate::link::{Call, Link, LinkError};
 use crate::queue::Queue;
@@ -58,7 +58,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 type Socket = WebSocketStream<Stream>;
 
 pub(crate) struct WebSocketLink {
-    link: Arc<Duplex<Queue>>,
+    link: Held<Queue>,
 }
 
 impl WebSocketConfig {
@@ -93,7 +93,7 @@ impl WebSocketConfig {
                 link.end(reason, None);
             }
         });
-        Ok(WebSocketLink { link })
+        Ok(WebSocketLink { link: Held(link) })
     }
 
     async fn connect(&self, outside: &Outside<'_>) -> Result<Socket, String> {

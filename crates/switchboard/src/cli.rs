@@ -61,7 +61,7 @@ commands! {
     "Daemon" {
         Start(start) context => "Start the daemon in the background and wait until it answers",
         Stop(stop) context => "Let calls in flight end, then stop the daemon and its servers",
-        Restart(restart) context => "Stop, then start",
+        Restart(restart) context => "Replace the daemon without refusing a connection or losing a call",
         Reload(reload) context => "Read the configuration again without dropping a connection",
         Run(run) context => "Run the daemon in the foreground, for service managers and containers",
         Status(status) context => "Show the daemon and the state of every server",
@@ -76,6 +76,7 @@ commands! {
         Servers(servers) context => "List the configured servers",
         Tools(tools) context => "List the tools of all servers",
         Call(call) context => "Call a tool",
+        Route(route) context => "Say where a call would go, and why",
         Login(login) context => "Log in at a server that wants to know who is asking",
         Logout(logout) context => "Forget a login",
         Stdio(stdio) context => "Speak MCP on standard input and output, for clients that start their servers",

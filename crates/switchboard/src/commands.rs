@@ -21,6 +21,7 @@ pub(crate) mod man;
 pub(crate) mod reload;
 pub(crate) mod restart;
 pub(crate) mod rotate_key;
+pub(crate) mod route;
 pub(crate) mod run;
 pub(crate) mod servers;
 pub(crate) mod service;

@@ -1,12 +1,13 @@
 //! The daemon of this instance: reached, or started.
 
+use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 use switchboard_client::control::{self, Command, Reply, Status};
-use switchboard_client::detach::{DetachError, Failed, Launch, Ready, Report, detach};
+use switchboard_client::detach::{DetachError, Failed, Launch, Ready, Report, Stderr, detach};
 use switchboard_client::{ClientError, mcp};
 use tokio::time::{Instant, sleep};
 
@@ -110,7 +111,7 @@ pub(crate) async fn start(
                 return Ok(Started { address, pid, already_running: true });
             }
             Err(failure) if failure.exit == Exit::NotRunning => {
-                match launch(context, address, limit).await {
+                match launch(context, address, limit, &["--detached"]).await {
                     Err(failure) if failure.code == ALREADY_RUNNING => failure,
                     outcome => return outcome,
                 }
@@ -125,30 +126,95 @@ pub(crate) async fn start(
     }
 }
 
-async fn launch(context: &Context, address: &Address, limit: Duration) -> Result<Started, Failure> {
+/// Starts a daemon that takes the place of the one that runs, and returns when it answers.
+///
+/// One that is stopping, or that another process is about to replace, is waited for.
+pub(crate) async fn succeed(
+    context: &Context,
+    address: &Address,
+    limit: Duration,
+) -> Result<Started, Failure> {
+    let deadline = Instant::now() + limit;
+    loop {
+        match launch(context, address, limit, &["--detached", "--takeover"]).await {
+            Err(failure)
+                if [ALREADY_RUNNING, NOT_ANSWERING].contains(&failure.code.as_str())
+                    && Instant::now() < deadline =>
+            {
+                sleep(LOOK_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Has a daemon (`old`) that belongs to a service manager start its successor itself.
+pub(crate) async fn renew(
+    context: &Context,
+    old: u32,
+    limit: Duration,
+) -> Result<Started, Failure> {
+    let command = Command::Renew { program: program()?, limit_seconds: limit.as_secs().max(1) };
+    match control(context).await?.ask_within(&command, limit).await {
+        Ok(Reply::Renewed { report }) => started(report),
+        Ok(Reply::Problem(problem)) => Err(problem.into()),
+        Ok(reply) => Err(misunderstood(&reply)),
+        // It may be gone before its answer is through; then the other one answers.
+        Err(error @ ClientError::Broken { .. }) => match status(context).await? {
+            Status { address, pid, .. } if pid != old => {
+                Ok(Started { address, pid, already_running: false })
+            }
+            _ => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn launch(
+    context: &Context,
+    address: &Address,
+    limit: Duration,
+    flags: &[&str],
+) -> Result<Started, Failure> {
     let mut sources = context.sources.clone();
     sources.flags.extend(address.settings());
     // The daemon would say the same; here the mistakes show in colour and nothing is started.
     sources.load().map_err(|diagnostics| Failure::configuration(&diagnostics))?;
-    match detach(&command(context, address, limit)?).await {
-        Ok(Report::Ready(Ready { address, pid })) => {
-            Ok(Started { address, pid, already_running: false })
-        }
-        Ok(Report::Failed(failed)) => Err(failed.into()),
+    match detach(&command(context, address, limit, flags)?).await {
+        Ok(report) => started(report),
         Err(error) => Err(no_report(context, &error)),
     }
 }
 
-fn command(context: &Context, address: &Address, limit: Duration) -> Result<Launch, Failure> {
-    let program = std::env::current_exe().map_err(|error| {
+fn started(report: Report) -> Result<Started, Failure> {
+    match report {
+        Report::Ready(Ready { address, pid }) => {
+            Ok(Started { address, pid, already_running: false })
+        }
+        Report::Failed(failed) => Err(failed.into()),
+    }
+}
+
+fn program() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| {
         Failure::new("start-failed", "the program cannot find itself").with_cause(error)
-    })?;
-    let absolute = |path: &Path| {
-        std::path::absolute(path).map_err(|error| {
-            Failure::new("start-failed", "the current directory is unknown").with_cause(error)
-        })
-    };
-    let mut args = vec!["run".into(), "--detached".into()];
+    })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        Failure::new("start-failed", "the current directory is unknown").with_cause(error)
+    })
+}
+
+/// The arguments of `switchboard run` for the daemon of this context, wherever it is started.
+pub(crate) fn run_arguments(
+    context: &Context,
+    address: &Address,
+    flags: &[&str],
+) -> Result<Vec<OsString>, Failure> {
+    let mut args: Vec<OsString> = vec!["run".into()];
+    args.extend(flags.iter().map(OsString::from));
     args.push(format!("--name={}", context.paths.instance).into());
     if context.sources.file_required {
         args.push("--config".into());
@@ -157,6 +223,16 @@ fn command(context: &Context, address: &Address, limit: Duration) -> Result<Laun
     for (_, flag, value) in address.settings() {
         args.push(format!("{flag}={value}").into());
     }
+    Ok(args)
+}
+
+fn command(
+    context: &Context,
+    address: &Address,
+    limit: Duration,
+    flags: &[&str],
+) -> Result<Launch, Failure> {
+    let (program, args) = (program()?, run_arguments(context, address, flags)?);
     // The daemon runs elsewhere, where a relative path would mean another directory.
     let mut variables = Vec::new();
     let name = "SWITCHBOARD_STATE_DIR";
@@ -173,6 +249,7 @@ fn command(context: &Context, address: &Address, limit: Duration) -> Result<Laun
         variables,
         removed: &[switchboard_process::OWNER_VARIABLE, switchboard_process::CHILD_VARIABLE],
         limit,
+        stderr: Stderr::Kept,
     })
 }
 
@@ -208,6 +285,9 @@ pub(crate) fn misunderstood(reply: &Reply) -> Failure {
         Reply::Reloaded(_) => "reloaded",
         Reply::Key { .. } => "key",
         Reply::Line { .. } => "line",
+        Reply::Explained(_) => "explained",
+        Reply::HandedOver { .. } => "handed_over",
+        Reply::Renewed { .. } => "renewed",
         Reply::Problem(_) => "problem",
     };
     Failure::new("control-broken", "the daemon answered something else than was asked")

@@ -66,7 +66,7 @@ impl Peer for Demo {
             Method::ResourcesRead => offer::resource(name)?,
             other => return Err(Error::NoSuchMethod(other.to_string())),
         };
-        Ok(Response { result, version: ProtocolVersion::NEWEST_LEGACY })
+        Ok(Response::new(result, ProtocolVersion::NEWEST_LEGACY))
     }
 }
 

@@ -21,9 +21,16 @@ fn check(command: &str, exit: i32, stdout: &str, stderr: &str) {
 fn without_a_daemon_commands_say_so_and_what_to_do() {
     let message =
         "error[not-running]: no daemon is running\n hint: start it with `switchboard start`";
-    for command in
-        ["status", "stop", "tools", "call a__b", "rotate-key", "reload", "logs --upstream a"]
-    {
+    for command in [
+        "status",
+        "stop",
+        "tools",
+        "call a__b",
+        "rotate-key",
+        "reload",
+        "logs --upstream a",
+        "route explain a__b",
+    ] {
         check(command, 3, "", message);
     }
     check(
@@ -198,6 +205,130 @@ error[config-invalid]: the configuration has 2 mistakes",
     );
 }
 
+/// A configuration with an upstream `x` is refused: where, why, and what to do instead.
+#[track_caller]
+fn check_upstream(text: &str, line: usize, message: &str, hint: &str) {
+    let machine = Machine::new();
+    machine.configure(&format!("[upstream.x]\n{text}"));
+    let said = machine.type_in("config check");
+    assert_eq!(said.exit, 4, "{text}: {}", said.stdout);
+    let place = format!("config.toml:{line}:1\n");
+    let message = format!("error[config-invalid-value]: {message}\n");
+    for part in [&message, &place, hint] {
+        assert!(said.stderr.contains(part), "{text}: no `{part}` in\n{}", said.stderr);
+    }
+    assert_eq!(said.stderr.matches("error[").count(), 2, "{}", said.stderr);
+}
+
+#[test]
+fn every_endpoint_is_reached_in_one_way() {
+    let program = "stdio = { command = \"a\" }";
+    check_upstream(
+        "",
+        1,
+        "upstream `x` has none of `stdio`, `http`, `sse` and `websocket`",
+        "add stdio",
+    );
+    check_upstream(
+        &format!("{program}\nendpoints = [{{ {program} }}]"),
+        2,
+        "upstream `x` has both `endpoints` and `stdio`",
+        "make the other way one of the endpoints",
+    );
+    check_upstream(
+        &format!("endpoints = [{{ {program} }}, {{ weight = 2 }}]"),
+        2,
+        "upstream.x.endpoints[1] has none of `stdio`, `http`, `sse` and `websocket`",
+        "add stdio",
+    );
+    let tables = "[[upstream.x.endpoints]]\nstdio.command = \"a\"\n[[upstream.x.endpoints]]\n";
+    check_upstream(
+        &format!("{tables}stdio.command = \"a\"\nhttp.url = \"http://h\""),
+        4,
+        "upstream.x.endpoints[1] has both `stdio` and `http`",
+        "keep the one that is meant",
+    );
+    check_upstream(
+        &format!("{tables}stdio.command = \" \""),
+        5,
+        "upstream.x.endpoints[1].stdio.command is empty",
+        "name a program",
+    );
+    check_upstream(
+        &format!("{tables}websocket.url = \"https://h\""),
+        5,
+        "upstream.x.endpoints[1].websocket.url is no address that begins with ws:// or wss://",
+        "such as `wss://host/mcp`",
+    );
+    check_upstream(
+        &format!("{tables}http.url = \"https://h\"\nhttp.headers = {{ \"a b\" = \"c\" }}"),
+        6,
+        "upstream.x.endpoints[1].http.headers: `a b` is no name of a header",
+        "such as `Authorization`",
+    );
+    check_upstream(
+        "era = \"modern\"\nendpoints = [{ sse = { url = \"http://h/sse\" } }]",
+        2,
+        "upstream.x: 2026-07-28 is not spoken over HTTP+SSE",
+        "leave `era` out",
+    );
+}
+
+#[test]
+fn keys_that_would_do_nothing_are_refused() {
+    let program = "stdio = { command = \"a\" }";
+    let one = |keys: &str| format!("{keys}\n{program}");
+    let two = |keys: &str| format!("{keys}\nendpoints = [{{ {program} }}, {{ {program} }}]");
+    for (text, message, hint) in [
+        (
+            one("pool = {}\nsharing = \"per_session\""),
+            "pool and `sharing` exclude each other: a pool is for everybody",
+            "keep the one that is meant",
+        ),
+        (
+            two("pool = {}"),
+            "pool and `endpoints` exclude each other: a pool has instances of one server",
+            "keep the one that is meant",
+        ),
+        (
+            one("pool = { min = 3, max = 2 }"),
+            "pool.min is 3, more than `max`, which is 2",
+            "write no more for `min` than for `max`",
+        ),
+        (
+            two("instances = 7"),
+            "instances does nothing while everybody shares the server",
+            "add sharing = \"per_session\"",
+        ),
+        (
+            one("balance = \"round_robin\""),
+            "balance does nothing where a call has but one endpoint to go to",
+            "add `endpoints` or a `pool`",
+        ),
+        (
+            two("balance = \"round_robin\"\nsharing = \"per_principal\""),
+            "balance does nothing where a call has but one endpoint to go to",
+            "or leave it out",
+        ),
+        (
+            two("hash_argument = \"repo\"\nbalance = \"round_robin\""),
+            "hash_argument does nothing without `balance = \"consistent_hash\"`",
+            "add that",
+        ),
+    ] {
+        check_upstream(&text, 2, &format!("upstream.x.{message}"), hint);
+    }
+    let fine = "~/.config/switchboard/config.toml is fine.";
+    for text in [
+        one("balance = \"power_of_two\"\ninstances = 64\nbreaker = { slow_percent = 10 }"),
+        one("sharing = \"per_principal\"\ninstances = 2"),
+        one("pool = { min = 2, max = 2 }\nbalance = \"round_robin\""),
+        two("hash_argument = \"repo\"\nbalance = \"consistent_hash\""),
+    ] {
+        check_config(&format!("[upstream.x]\n{text}"), 0, fine);
+    }
+}
+
 #[test]
 fn a_configuration_that_was_named_has_to_exist() {
     let said = Machine::new().type_in("config check --config missing.toml");
@@ -299,6 +430,52 @@ fn tools_are_listed_and_called() {
     let sum = machine.type_in("call demo__add a=2 b=3 --json");
     let sum: Value = serde_json::from_str(&sum.stdout).unwrap();
     assert_eq!(sum["content"][0]["text"], "5");
+}
+
+#[test]
+fn where_a_call_would_go_is_explained() {
+    let machine = started();
+    machine.type_in("tools");
+    let said = machine.type_in("route explain demo__add a=2 b=3 --json");
+    let explained: Value = serde_json::from_str(&said.stdout).expect(&said.stderr);
+    let expected = [("tool", "demo__add"), ("upstream", "demo"), ("own_name", "add")];
+    for (member, value) in expected.into_iter().chain([("sharing", "shared")]) {
+        assert_eq!(explained[member], value, "{explained}");
+    }
+    assert_eq!(explained["endpoints"][0]["name"], "demo");
+    assert_eq!(explained["endpoints"][0]["place"], 1);
+    let reason = explained["endpoints"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("ready, "), "{reason}");
+    let refused = machine.type_in("route explain demo__nothing");
+    let called = machine.type_in("call demo__nothing {}");
+    assert_eq!(refused.exit, called.exit);
+    let first = |said: &Said| said.stderr.lines().next().unwrap_or_default().to_owned();
+    assert_eq!(first(&refused), first(&called), "the error that the call gets");
+    assert_eq!(machine.type_in("route explain demo__add a=two").exit, 2);
+}
+
+#[test]
+fn an_endpoint_has_a_name_of_its_own() {
+    let machine = Machine::new();
+    machine.configure(
+        "[upstream.x]\nendpoints = [{ stdio = { command = \"a\" } }, \
+         { http = { url = \"http://h\", headers = { Authorization = \"a secret\" } } }]",
+    );
+    for (command, expected) in [
+        ("login x", "no logging in at `x`: it is not reached by `http`"),
+        ("login x.2", "no logging in at `x.2`: its `headers` have an `Authorization`"),
+        ("login x.3", "no upstream is named `x.3`"),
+        ("logout x.1", "no upstream is named `x.1`"),
+    ] {
+        let said = machine.type_in(command);
+        assert!(said.stderr.contains(expected), "{command}: {}", said.stderr);
+    }
+    let shown = machine.type_in("config show").stdout;
+    assert!(shown.contains("Authorization") && !shown.contains("a secret"), "{shown}");
+    let servers: Value = serde_json::from_str(&machine.type_in("servers --json").stdout).unwrap();
+    assert_eq!(servers[0]["kind"], "stdio+http");
+    let doctor = machine.type_in("doctor").stdout;
+    assert!(doctor.contains("`a`"), "the program of an endpoint is looked for: {doctor}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{DetachError, Launch, detach};
+use super::{DetachError, Launch, Stderr, detach};
 
 /// What becomes of a daemon that is this shell script.
 async fn start(script: &str, limit: Duration) -> String {
@@ -11,6 +11,7 @@ async fn start(script: &str, limit: Duration) -> String {
         variables: vec![("ADDED".to_owned(), "added".into())],
         removed: &["CARGO_PKG_NAME"],
         limit,
+        stderr: Stderr::Kept,
     };
     match detach(&launch).await {
         Ok(report) => serde_json::to_string(&report).unwrap(),

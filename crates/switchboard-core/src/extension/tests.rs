@@ -27,7 +27,7 @@ struct Endless;
 impl Peer for Endless {
     async fn request(&self, _: &Context, _: Request) -> Result<Response, Error> {
         let page = json!({ "skills": [{ "uri": "skill://endless/SKILL.md" }], "nextCursor": "x" });
-        Ok(Response { result: Json::encode(&page), version: ProtocolVersion::MODERN })
+        Ok(Response::new(Json::encode(&page), ProtocolVersion::MODERN))
     }
 }
 
@@ -63,7 +63,7 @@ impl Peer for Server {
         if !is_second && request.method != Method::SkillsGet {
             result["nextCursor"] = json!(format!("{} 2", self.name));
         }
-        Ok(Response { result: Json::encode(&result), version: ProtocolVersion::MODERN })
+        Ok(Response::new(Json::encode(&result), ProtocolVersion::MODERN))
     }
 }
 

@@ -28,7 +28,7 @@ impl Peer for Server {
             return Err(Error::Server { error, version: ProtocolVersion::NEWEST_LEGACY });
         }
         let result = serde_json::json!({ "contents": [{ "uri": name, "text": self.0 }] });
-        Ok(Response { result: Json::encode(&result), version: ProtocolVersion::NEWEST_LEGACY })
+        Ok(Response::new(Json::encode(&result), ProtocolVersion::NEWEST_LEGACY))
     }
 }
 

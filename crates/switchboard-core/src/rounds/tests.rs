@@ -36,7 +36,7 @@ impl Peer for Server {
             let error = RpcError { data, ..RpcError::new(code.parse().unwrap(), "first this") };
             return Err(Error::Server { error, version: ProtocolVersion::NEWEST_LEGACY });
         }
-        Ok(Response { result: json(result), version: ProtocolVersion::MODERN })
+        Ok(Response::new(json(result), ProtocolVersion::MODERN))
     }
 }
 
@@ -50,7 +50,7 @@ impl Peer for Client {
             return Err(Error::Invalid("I would rather not".into()));
         }
         let result = request.params.unwrap_or_else(Json::empty_object);
-        Ok(Response { result, version: ProtocolVersion::NEWEST_LEGACY })
+        Ok(Response::new(result, ProtocolVersion::NEWEST_LEGACY))
     }
 }
 

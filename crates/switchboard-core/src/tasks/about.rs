@@ -52,6 +52,7 @@ impl Tasks {
             return self.ours(context, &request.method, &task);
         }
         let server = server(&task.handle.upstream).ok_or_else(unknown)?;
+        let context = &context.at(task.handle.endpoint.as_deref());
         let answer = match (client, server.generation.ok_or_else(unknown)?) {
             (client, server_speaks) if client == server_speaks => {
                 same(server, context, request, &task).await
@@ -164,7 +165,8 @@ impl Tasks {
                 self.ours(context, &Method::TasksGet, &task).map(|told| told.response)
             } else {
                 let Some(server) = server(&task.handle.upstream) else { continue };
-                get_legacy(server, context, &task).await
+                let context = context.at(task.handle.endpoint.as_deref());
+                get_legacy(server, &context, &task).await
             };
             match shown {
                 Ok(shown) => {

@@ -148,6 +148,6 @@ impl Peer for Questions {
         self.came.notify_waiters();
         let answer = answer.await.map_err(|_| Error::Invalid("nobody answered".to_owned()));
         self.open.lock().expect("no one panics holding it").questions.remove(&number);
-        Ok(Response { result: answer?, version: ProtocolVersion::MODERN })
+        Ok(Response::new(answer?, ProtocolVersion::MODERN))
     }
 }

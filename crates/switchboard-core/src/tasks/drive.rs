@@ -33,6 +33,7 @@ pub(super) async fn legacy(
 ) -> Result<Response, Error> {
     let created = Task::read_created(&response.result, TaskGeneration::Experimental);
     let Some(task) = created.map_err(odd)? else { return Ok(response) };
+    let context = &context.at(response.endpoint.as_deref());
     let mut abandoned = Abandoned::new(server, context, &task.id);
     // It blocks until the task has ended, and what the server asks meanwhile comes with it.
     let result = server.peer.request(context, about(Method::TasksResult, &task.id, None)).await;
@@ -51,6 +52,7 @@ pub(super) async fn modern(
 ) -> Result<Response, Error> {
     let created = Task::read_created(&response.result, TaskGeneration::Extension).map_err(odd)?;
     let Some(task) = created else { return Ok(response) };
+    let context = &context.at(response.endpoint.as_deref());
     let mut abandoned = Abandoned::new(server, context, &task.id);
     let (task, response) = finish(server, context, &task.id).await?;
     abandoned.task = None;
@@ -128,7 +130,7 @@ async fn answer(
 pub(super) fn outcome(task: Task, response: &Response) -> Result<Response, Error> {
     let reason = task.status_message.clone();
     match (task.outcome, task.status) {
-        (Some(Ok(result)), _) => Ok(Response { result, version: response.version }),
+        (Some(Ok(result)), _) => Ok(Response::new(result, response.version)),
         (Some(Err(error)), _) => Err(Error::Server { error, version: response.version }),
         (None, status) => {
             let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();

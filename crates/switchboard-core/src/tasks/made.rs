@@ -24,20 +24,24 @@ const PRINCIPALS: usize = 10_000;
 const KEPT: usize = 64;
 const KEPT_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// Which task of which server. The server without a name is us: a result that was there at once.
+/// Which task of which server, and of which of its endpoints where there are several. The server
+/// without a name is us: a result that was there at once.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub(super) struct Handle {
     pub upstream: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     pub id: String,
 }
 
 impl Handle {
-    pub(super) fn new(upstream: &str, id: &str) -> Self {
-        Self { upstream: upstream.to_owned(), id: id.to_owned() }
+    pub(super) fn new(upstream: &str, endpoint: Option<&str>, id: &str) -> Self {
+        let endpoint = endpoint.map(str::to_owned);
+        Self { upstream: upstream.to_owned(), endpoint, id: id.to_owned() }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("two strings")
+        serde_json::to_vec(self).expect("nothing but strings")
     }
 
     pub(super) fn decode(text: &[u8]) -> Option<Self> {
@@ -106,7 +110,7 @@ impl Made {
         upstream: &str,
         response: Response,
     ) -> (Handle, Task) {
-        let handle = Handle::new("", &self.next.fetch_add(1, Ordering::Relaxed).to_string());
+        let handle = Handle::new("", None, &self.next.fetch_add(1, Ordering::Relaxed).to_string());
         let mut table = self.table.lock().expect("no one panics holding it");
         let owned = table.entry(context.principal.clone()).or_default();
         owned.kept.retain(Kept::is_fresh);

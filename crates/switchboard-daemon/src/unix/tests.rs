@@ -20,7 +20,7 @@ async fn greet(mut stream: UnixStream) {
 async fn a_client_too_many_waits_until_another_leaves() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
-    let socket = PrivateSocket::bind(&path, 2).unwrap();
+    let socket = PrivateSocket::bind(&path, 2, CancellationToken::new()).unwrap();
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let serving = TaskTracker::new().spawn(socket.serve(tasks.clone(), stop.clone(), greet));
     let mut clients = Vec::new();

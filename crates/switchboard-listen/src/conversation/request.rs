@@ -184,8 +184,10 @@ impl Conversation {
 
     async fn ask(&self, spoken: Spoken, asked: Asked) -> Result<Json, RpcError> {
         let out = self.out.clone();
+        let kept = Some(switchboard_core::Session::new(self.id, self.ended.clone()));
         let Spoken::Session(session) = spoken else {
             let caller = Caller::stateless(self.principal.clone(), &asked.envelope)?;
+            let caller = Caller { session: kept, ..caller };
             return park::ask(&self.front, caller, asked, Some(out)).await;
         };
         let caller = Caller {
@@ -194,6 +196,7 @@ impl Conversation {
             id: self.id,
             capabilities: session.capabilities,
             log_level: self.callbacks.level(),
+            session: kept,
         };
         let method = asked.method.clone();
         let uri = asked.name().map(str::to_owned);

@@ -64,15 +64,16 @@ impl Sessions {
         capabilities: ClientCapabilities,
         changes: Changes,
     ) -> Arc<Session> {
-        let id = CallerId::unique();
+        let (id, ended) = (CallerId::unique(), CancellationToken::new());
+        let kept = Some(switchboard_core::Session::new(id, ended.clone()));
         let session = Arc::new(Session {
             id: URL_SAFE_NO_PAD.encode(random::<ID_BYTES>()),
-            caller: Caller { principal, version, id, capabilities, log_level: None },
+            caller: Caller { principal, version, id, capabilities, log_level: None, session: kept },
             callbacks: Arc::default(),
             streams: Streams::new(u32::from_ne_bytes(random()), Arc::clone(&self.budget)),
             watched: Watched::default(),
             changes: tokio::sync::Mutex::new(changes),
-            ended: CancellationToken::new(),
+            ended,
             is_released: AtomicBool::new(false),
             state: Mutex::new(State { last_used: Instant::now(), in_flight: HashMap::new() }),
         });
@@ -187,8 +188,8 @@ impl Session {
                 }
             }
             session.ended.cancel();
-            let Caller { principal, version, .. } = &session.caller;
-            session.watched.release(&front.gateway, principal, *version).await;
+            let Caller { principal, version, session: kept, .. } = &session.caller;
+            session.watched.release(&front.gateway, principal, *version, kept.clone()).await;
         });
     }
 

@@ -227,7 +227,7 @@ impl Peer for StatelessClient {
         let number = number.ok_or_else(|| refuse("too many questions of this call are open"))?;
         let _open = Open(self, number);
         let result = answer.await.map_err(|_| refuse("the client does not answer any more"))?;
-        Ok(Response { result, version: ProtocolVersion::MODERN })
+        Ok(Response::new(result, ProtocolVersion::MODERN))
     }
 
     fn notify(&self, notification: Notification) {

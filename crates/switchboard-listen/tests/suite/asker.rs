@@ -46,5 +46,5 @@ async fn ask(context: &Context, request: &Request) -> Result<Response, Error> {
     let answer = client.request(context, Request { method, params, name: None }).await?;
     let text = format!("{{\"content\":[],\"answer\":{}}}", answer.result);
     let result = Json::parse(text.into()).unwrap();
-    Ok(Response { result, version: ProtocolVersion::NEWEST_LEGACY })
+    Ok(Response::new(result, ProtocolVersion::NEWEST_LEGACY))
 }

@@ -135,7 +135,7 @@ impl Peer for Curious {
         }
         open.1 = true;
         let result = serde_json::json!({ "content": [], "answers": answers });
-        Ok(Response { result: Json::encode(&result), version: ProtocolVersion::NEWEST_LEGACY })
+        Ok(Response::new(Json::encode(&result), ProtocolVersion::NEWEST_LEGACY))
     }
 }
 

@@ -36,6 +36,14 @@ definitions! {
         "Time from the call to its end, as the daemon sees it";
     CALLS_IN_FLIGHT: "gauge" "switchboard_calls_in_flight" ["upstream"]
         "Calls that wait for the upstream now";
+    CALLS_QUEUED: "gauge" "switchboard_calls_queued" ["upstream"]
+        "Calls that wait for their turn at the upstream now";
+    CALLS_SHED: "counter" "switchboard_calls_shed_total" ["upstream", "reason"]
+        "Calls refused as busy without asking the upstream: full (no place to wait), displaced (by another principal's) or late (no turn in time)";
+    RETRIES: "counter" "switchboard_retries_total" ["upstream", "outcome"]
+        "Calls that could be sent to another endpoint: sent, or denied by the budget";
+    BREAKERS_OPEN: "gauge" "switchboard_breakers_open" ["upstream"]
+        "Endpoints of the upstream to which calls are stopped because they fail";
     UPSTREAM_STATE: "gauge" "switchboard_upstream_state" ["upstream", "state"]
         "1 for the state the upstream is in, 0 for the states it was in before";
     UPSTREAM_RESTARTS: "counter" "switchboard_upstream_restarts_total" ["upstream"]

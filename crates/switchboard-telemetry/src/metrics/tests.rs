@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{CONTENT_TYPE, Metrics, Outcome, reference};
+use super::{CONTENT_TYPE, Metrics, Outcome, Standing, reference};
 
 fn metrics() -> Metrics {
     Metrics::new("0.1.0", UNIX_EPOCH + Duration::from_millis(1_795_230_245_500))
@@ -29,6 +29,13 @@ fn the_whole_page() {
     files.record(Outcome::Ok, Duration::from_millis(20));
     files.record(Outcome::ToolError, Duration::from_secs(90));
     files.restarted();
+    files.show(Standing {
+        queued: 4,
+        late: 2,
+        retries: 7,
+        breakers_open: 1,
+        ..Standing::default()
+    });
     let _waiting = files.begin();
     metrics.sessions("http").set(3);
     metrics.http("mcp").record(200);

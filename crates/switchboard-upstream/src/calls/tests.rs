@@ -155,6 +155,21 @@ async fn a_call_that_was_given_up_may_still_speak() {
     .await;
 }
 
+/// It reads the call when it goes on, and the cancellation after it.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_speaks_of_what_was_given_up_long_ago() {
+    play(
+        "+1 ann, /1, 60000ms, +2 bob -> several
+         #, 10000ms                  -> several
+         1ms                         -> bob
+         -2                          -> nobody
+         +3 ann, /3, 130000ms        -> nobody
+         +4 bob                      -> several
+         1ms                         -> bob",
+    )
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_heard_of_it_says_no_more_to_the_same_principal() {
     play(

@@ -111,7 +111,7 @@ impl Reading<'_> {
         let location = location.and_then(|to| to.to_str().ok()).map(str::to_owned);
         let body = collect(exchange).await?;
         if let Some(to) = location.filter(|_| status.is_redirection()) {
-            return Err(LinkError::NotSent(format!(
+            return Err(LinkError::Declined(format!(
                 "the server answered {status} and is at `{to}`; set `http.url` to that"
             )));
         }
@@ -148,10 +148,10 @@ impl Reading<'_> {
         }
     }
 
-    /// 404 is how a server says that it does not know the session any more (2025-11-25, "Session
-    /// Management"): nothing was carried out, and a new one may be opened.
+    /// The session that the server says it does not know any more: nothing was carried out, and a
+    /// new one may be opened.
     fn lost(&self, status: StatusCode) -> Option<&HeaderValue> {
-        self.session.filter(|_| status == StatusCode::NOT_FOUND)
+        self.session.filter(|_| forgets_session(status))
     }
 
     /// Whether the server fails at the question for its revision, which then tells nothing, not
@@ -179,9 +179,11 @@ impl Reading<'_> {
         match status {
             // Refused at the door, by a server that there may be another way to.
             status if speaks_otherwise(status) => LinkError::NotTaken(cause),
-            status if status.is_client_error() => LinkError::NotSent(cause),
+            status if status.is_client_error() => LinkError::Declined(cause),
+            // Of a front with nothing behind it, or of a server that does not want to be asked.
             StatusCode::SERVICE_UNAVAILABLE => LinkError::NotSent(cause),
-            _ => LinkError::Lost(cause),
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => LinkError::Lost(cause),
+            _ => LinkError::Failed(cause),
         }
     }
 
@@ -273,6 +275,13 @@ impl Reading<'_> {
         }
         None
     }
+}
+
+/// Whether a server says so that it does not know a session any more: by 404 (2025-11-25, "Session
+/// Management"), or by 410, which is the word of HTTP for what was there and is gone for good (RFC
+/// 9110, section 15.5.11), and which some servers say.
+pub(super) fn forgets_session(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
 }
 
 /// Whether a refusal tells that the server does not know such messages, rather than that it does not

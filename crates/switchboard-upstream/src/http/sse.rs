@@ -18,7 +18,7 @@ use switchboard_egress::same_origin;
 use switchboard_mcp::{Incoming, Json, Method, ProtocolVersion, SseDecoder};
 use tokio_util::task::TaskTracker;
 
-use crate::duplex::Duplex;
+use crate::duplex::{Duplex, Held};
 use crate::http::client::{Body, Client, Exchange, SendError};
 use crate::http::exchange::finish;
 use crate::http::{EVENTS, Inner, JSON, Outside, host_header, sent_headers};
@@ -57,7 +57,7 @@ const POSTS: usize = 8;
 const ORDER_WAIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct SseLink {
-    link: Arc<Duplex<Queue>>,
+    link: Held<Queue>,
 }
 
 /// The server as messages are sent to it.
@@ -138,7 +138,7 @@ async fn open(
             link.end(reason, None);
         }
     });
-    Ok(SseLink { link })
+    Ok(SseLink { link: Held(link) })
 }
 
 impl Door {

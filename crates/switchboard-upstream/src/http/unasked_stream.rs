@@ -9,7 +9,7 @@ use switchboard_core::Principal;
 use tokio::time::Instant;
 
 use crate::http::client::{Exchange, SendError};
-use crate::http::exchange::{Reading, Tells};
+use crate::http::exchange::{Reading, Tells, forgets_session};
 use crate::http::{EVENTS, Inner, LAST_EVENT_ID};
 use crate::subscribe::Reopening;
 use crate::unasked::Origin;
@@ -60,6 +60,12 @@ impl Inner {
     /// Opens the stream and reads it to its end; whether the server has none.
     async fn read_unasked(self: &Arc<Self>, is_first: bool) -> bool {
         let Ok(response) = self.open_stream(None, None).await else { return false };
+        let owners = self.sessions.owners().filter(|_| !is_first);
+        if let Some(session) = owners.filter(|_| forgets_session(response.status())) {
+            // There was a stream before: it is the session that is not known any more.
+            self.session_is_lost(None, session);
+            return true;
+        }
         // Any refusal means that there is no such stream (405 is the word for it).
         if response.status() != StatusCode::OK {
             return true;

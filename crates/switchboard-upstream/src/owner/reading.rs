@@ -9,9 +9,10 @@ use std::time::Duration;
 use switchboard_core::{Kind, Lists};
 
 use crate::cache::fingerprint;
+use crate::endpoint::Shared;
 use crate::listing;
 use crate::owner::{Owner, Pending, Phase};
-use crate::upstream::{Shared, View};
+use crate::status::View;
 
 /// Lists that are being read.
 pub(super) struct Reading {
@@ -39,6 +40,9 @@ const CALM: Duration = Duration::from_secs(1);
 impl Owner {
     /// The server announced that its lists of `kind` changed.
     pub(super) fn changed(&mut self, kind: Kind) {
+        if !self.shared.is_listed {
+            return;
+        }
         let Phase::Open { reading, stale, false_alarm, .. } = &mut self.phase else { return };
         let wait = if *false_alarm { CALM } else { SETTLE };
         match reading {
@@ -73,6 +77,9 @@ impl Owner {
 
     /// Reads the lists after `wait`: all of them, or those of one kind.
     pub(super) fn read(&mut self, kind: Option<Kind>, wait: Duration) {
+        if !self.shared.is_listed {
+            return;
+        }
         let Phase::Open { session, reading, stale, .. } = &mut self.phase else { return };
         let session = Arc::clone(session);
         let known = self.view.borrow().lists.clone();
@@ -134,7 +141,7 @@ impl Owner {
         let asked = self.verdict.map(|verdict| verdict.asked);
         let fingerprint = fingerprint(&self.shared.settings);
         let cache = &self.shared.environment.cache;
-        match cache.save(&self.shared.name, &fingerprint, lists, asked) {
+        match cache.save(&self.shared.kept_as, &fingerprint, lists, asked) {
             Ok(()) => self.is_asked_anew = false,
             Err(error) => {
                 let upstream = &*self.shared.name;

@@ -336,7 +336,7 @@ impl Peer for Wordy {
         _: Request,
     ) -> Result<switchboard_core::Response, Error> {
         let result = Json::parse(bytes::Bytes::from_static(b"{\r\n\"action\":\n\"accept\"\n}"));
-        Ok(switchboard_core::Response { result: result.unwrap(), version: context.version })
+        Ok(switchboard_core::Response::new(result.unwrap(), context.version))
     }
 }
 

@@ -192,6 +192,7 @@ pub(crate) fn environment(spawner: &Spawner, directory: &Path, news: Arc<News>) 
         guard: Guard::new(&EgressSettings::default()).unwrap(),
         logins: Store::open(directory).unwrap(),
         owner: Principal::new("owner"),
+        dialer: None,
         tasks: TaskTracker::new(),
         events: news,
     }

@@ -259,7 +259,10 @@ pub(crate) async fn an_idle_server_stops_and_comes_back() {
 
 pub(crate) async fn too_many_calls_are_refused() {
     for (kind, version) in ALL {
-        let few = |settings: &mut switchboard_upstream::Settings| settings.in_flight = 8;
+        let few = |settings: &mut switchboard_upstream::Settings| {
+            settings.in_flight = 8;
+            settings.queue.size = 0;
+        };
         let bench = Bench::with(kind, Behaviour::new(version), few).await;
         bench.upstream.wake();
         bench.until_tools("echo").await;
@@ -272,7 +275,7 @@ pub(crate) async fn too_many_calls_are_refused() {
         let (answers, ()) = tokio::join!(held, release);
         let busy: Vec<_> = answers.iter().filter(|answer| answer.starts_with("busy")).collect();
         assert_eq!(busy.len(), 4, "{answers:?}");
-        let words = "8 calls are already waiting for this upstream";
+        let words = "8 calls are already under way at this upstream";
         assert!(busy.iter().all(|answer| answer.contains(words)), "{busy:?}");
         bench.end().await;
     }

@@ -7,7 +7,10 @@ mod common;
 mod contract;
 mod freshness;
 mod headers;
+mod health;
 mod hostile;
+mod memory;
+mod pooling;
 mod puppet;
 mod sessions;
 mod subscribing;
@@ -35,6 +38,17 @@ switchboard_testkit::tests![
     contract::a_fixed_era_is_not_asked_for,
     contract::a_server_that_changed_its_era_is_asked_again,
     contract::stopping_ends_everything,
+    pooling::calls_are_spread_over_endpoints,
+    pooling::the_same_goes_to_the_same,
+    pooling::a_call_goes_on_where_an_endpoint_is_down,
+    pooling::what_does_no_harm_twice_is_sent_to_another,
+    pooling::a_second_endpoint_is_asked_where_the_first_takes_long,
+    pooling::what_is_kept_at_an_endpoint_is_asked_there,
+    pooling::each_session_has_an_instance_of_its_own,
+    pooling::instances_make_room_for_others,
+    pooling::a_pool_grows_while_all_are_busy_and_shrinks,
+    pooling::calls_to_what_fails_are_stopped_for_a_while,
+    pooling::nobody_waits_behind_all_the_calls_of_another,
     hostile::nonsense_over_stdio_disturbs_nobody,
     hostile::an_answer_that_is_too_long_fails_the_only_call,
     hostile::nonsense_over_http_disturbs_nobody,
@@ -100,6 +114,9 @@ switchboard_testkit::tests![
     headers::a_stream_that_the_server_closes_is_gone_on_with,
     headers::a_stream_that_never_goes_on_is_given_up,
     headers::what_comes_unasked_is_gone_on_with_too,
+    memory::a_server_inside_the_process_is_called,
+    memory::a_server_that_is_not_there_is_named,
+    memory::an_opening_that_is_given_up_leaves_nothing,
     carriers::all_callers_share_one_session,
     carriers::what_comes_during_a_call_reaches_its_caller,
     carriers::who_leaves_cancels_the_call_only,
@@ -120,4 +137,18 @@ switchboard_testkit::tests![
     sessions::one_login_for_all_is_one_session_for_all,
     sessions::a_server_that_fails_tells_no_era,
     sessions::a_server_that_takes_nothing_says_so,
+    sessions::a_session_that_is_gone_is_opened_again,
+    sessions::a_login_that_has_run_out_is_renewed_in_its_session,
+    health::whatever_it_answers_the_server_is_there,
+    health::a_server_at_work_is_not_asked,
+    health::a_server_that_rests_is_not_asked,
+    health::a_server_that_does_not_answer_is_replaced,
+    health::a_server_may_miss_a_question,
+    health::a_server_without_pings_is_replaced_once,
+    health::a_server_is_asked_after_a_call_timed_out,
+    health::a_server_that_hangs_in_a_call_is_replaced,
+    health::a_server_that_is_down_is_found_out_and_comes_back,
+    health::a_server_that_fails_at_the_question_is_there,
+    health::a_session_that_is_gone_is_found_out,
+    health::a_stream_that_is_gone_tells_of_its_session,
 ];

@@ -360,7 +360,7 @@ impl Peer for Client {
         open.2 = true;
         let version = context.version;
         match outcome {
-            Ok(result) => Ok(Response { result: Json::encode(&result), version }),
+            Ok(result) => Ok(Response::new(Json::encode(&result), version)),
             Err(code) => Err(Error::Refused(RpcError::new(code, "no"))),
         }
     }

@@ -1,12 +1,15 @@
 //! The sessions of a server over streamable HTTP, and how its era is told.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
+use switchboard_config::Secret;
 use switchboard_core::{Context, Peer as _, Principal, Request};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
-use switchboard_oauth::OauthSettings;
+use switchboard_oauth::{Grant, OauthSettings};
+use switchboard_upstream::Settings;
 
 use crate::common::PATIENCE;
 use crate::web::{Reply, Seen, Web, legacy};
@@ -77,6 +80,33 @@ pub(crate) async fn a_session_that_is_lost_concerns_nobody_else() {
     web.end().await;
 }
 
+/// The call that finds it out is carried out in the next session; whatever word the server has.
+pub(crate) async fn a_session_that_is_gone_is_opened_again() {
+    for status in [404, 410] {
+        let is_gone = Arc::new(AtomicBool::new(false));
+        let gone = Arc::clone(&is_gone);
+        let answer = move |seen: &Seen| {
+            let session = seen.header("mcp-session-id");
+            match (seen.method(), legacy(seen)) {
+                ("initialize", Some(Reply::Result(result))) => {
+                    let session = if gone.load(Ordering::Relaxed) { "s2" } else { "s1" };
+                    Reply::Opened(session.to_owned(), result)
+                }
+                _ if gone.load(Ordering::Relaxed) && session == Some("s1") => Reply::Status(status),
+                ("tools/call", _) => Reply::Result(json!({ "content": [] })),
+                (_, reply) => reply.unwrap_or(Reply::Status(405)),
+            }
+        };
+        let web = Web::new(answer).await;
+        assert_eq!(session_of(&web, "owner").await, "s1", "{status}");
+        is_gone.store(true, Ordering::Relaxed);
+        assert_eq!(session_of(&web, "owner").await, "s2", "{status}");
+        assert_eq!(session_of(&web, "owner").await, "s2", "{status}");
+        assert_eq!(web.upstream.status().restarts, 1, "{status}");
+        web.end().await;
+    }
+}
+
 pub(crate) async fn one_login_for_all_is_one_session_for_all() {
     let (web, _) = sessions(false).await;
     for who in ["owner", "ann", "bob"] {
@@ -117,4 +147,76 @@ pub(crate) async fn a_server_that_takes_nothing_says_so() {
         assert!(!web.seen("GET").is_empty(), "not tried over HTTP+SSE: {problem}");
         web.end().await;
     }
+}
+
+/// The pages of an authorization server on the same host, and what a server says that takes only
+/// the newest of its tokens.
+struct Office {
+    issued: AtomicUsize,
+    revoked: Arc<AtomicBool>,
+}
+
+impl Office {
+    fn answer(&self, seen: &Seen) -> Reply {
+        let me = format!("http://{}", seen.header("host").unwrap());
+        match &*seen.path {
+            "/mcp" => self.server(seen),
+            "/.well-known/oauth-protected-resource/mcp" => Reply::Plain(json!({
+                "resource": format!("{me}/mcp"),
+                "authorization_servers": [me],
+            })),
+            "/.well-known/oauth-authorization-server" => Reply::Plain(json!({
+                "issuer": me,
+                "authorization_endpoint": format!("{me}/authorize"),
+                "token_endpoint": format!("{me}/token"),
+                "code_challenge_methods_supported": ["S256"],
+                "token_endpoint_auth_methods_supported": ["client_secret_post"],
+            })),
+            "/token" => {
+                self.revoked.store(false, Ordering::Relaxed);
+                let number = self.issued.fetch_add(1, Ordering::Relaxed) + 1;
+                let token = format!("t{number}");
+                Reply::Plain(json!({
+                    "access_token": token, "token_type": "Bearer", "expires_in": 3600 }))
+            }
+            _ => Reply::Status(404),
+        }
+    }
+
+    fn server(&self, seen: &Seen) -> Reply {
+        let token = format!("Bearer t{}", self.issued.load(Ordering::Relaxed));
+        let is_valid = !self.revoked.load(Ordering::Relaxed);
+        if !is_valid || seen.header("authorization") != Some(&token) {
+            return Reply::Status(401);
+        }
+        match (seen.method(), legacy(seen)) {
+            ("initialize", Some(Reply::Result(result))) => Reply::Opened("s1".to_owned(), result),
+            ("tools/call", _) => Reply::Result(json!({ "content": [] })),
+            (_, reply) => reply.unwrap_or(Reply::Status(405)),
+        }
+    }
+}
+
+pub(crate) async fn a_login_that_has_run_out_is_renewed_in_its_session() {
+    let revoked = Arc::new(AtomicBool::new(false));
+    let office = Office { issued: AtomicUsize::new(0), revoked: Arc::clone(&revoked) };
+    let change = |settings: &mut Settings| {
+        let http = settings.http.as_mut().unwrap();
+        http.oauth = OauthSettings {
+            client_id: Some("me".to_owned()),
+            client_secret: Some(Secret::new("mine")),
+            grant: Grant::ClientCredentials,
+            issuer: Some(http.url.trim_end_matches("/mcp").to_owned()),
+            ..OauthSettings::default()
+        };
+    };
+    let web = Web::changed(change, move |seen| office.answer(seen)).await;
+    for round in ["t1", "t2"] {
+        assert_eq!(session_of(&web, "owner").await, "s1", "{round}");
+        let call = web.seen("tools/call").pop().unwrap();
+        assert_eq!(call.header("authorization"), Some(&*format!("Bearer {round}")));
+        revoked.store(true, Ordering::Relaxed);
+    }
+    assert_eq!(web.upstream.status().restarts, 0);
+    web.end().await;
 }

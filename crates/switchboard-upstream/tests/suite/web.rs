@@ -37,6 +37,7 @@ pub(crate) struct Web {
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub verb: String,
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Value,
 }
@@ -53,6 +54,8 @@ pub(crate) enum Reply {
     /// A stream of events that stays open.
     Stream(Vec<Value>),
     Status(u16),
+    /// Something that is no message.
+    Plain(Value),
 }
 
 impl Seen {
@@ -75,6 +78,15 @@ impl Web {
         oauth: OauthSettings,
         answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
+        let change = |settings: &mut Settings| settings.http.as_mut().unwrap().oauth = oauth;
+        Self::changed(change, answer).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn changed(
+        change: impl FnOnce(&mut Settings),
+        answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -87,8 +99,10 @@ impl Web {
         let (spawner, _) = Spawner::start(options).await.unwrap();
         let news = Arc::new(News::default());
         let environment = environment(&spawner, directory.path(), Arc::clone(&news));
+        let oauth = OauthSettings::default();
         let http = Some(HttpConfig { url, headers: BTreeMap::new(), oauth });
-        let settings = Settings { http, ..Settings::default() };
+        let mut settings = Settings { http, ..Settings::default() };
+        change(&mut settings);
         let upstream = Upstream::new("web", settings, environment).unwrap();
         Self { upstream, news, seen, arrived, spawner, _directory: directory }
     }
@@ -128,7 +142,12 @@ async fn serve(
                 let (head, body) = request.into_parts();
                 let body = body.collect().await.unwrap().to_bytes();
                 let body = serde_json::from_slice(&body).unwrap_or_default();
-                let request = Seen { verb: head.method.to_string(), headers: head.headers, body };
+                let request = Seen {
+                    verb: head.method.to_string(),
+                    path: head.uri.path().to_owned(),
+                    headers: head.headers,
+                    body,
+                };
                 seen.lock().unwrap().push(request.clone());
                 arrived.send_replace(());
                 Ok::<_, Infallible>(response(&request, answer(&request)))
@@ -156,6 +175,7 @@ fn response(request: &Seen, reply: Reply) -> Response<Body> {
         Reply::Events(text) => (200, "text/event-stream", text.clone()),
         Reply::Stream(_) => (200, "text/event-stream", String::new()),
         Reply::Status(status) => (*status, "text/plain", String::new()),
+        Reply::Plain(value) => (200, "application/json", value.to_string()),
     };
     let session = match &reply {
         Reply::Opened(session, _) => Some(session.parse().unwrap()),

@@ -3,11 +3,13 @@
 mod arguments;
 mod content;
 
+pub(super) use self::arguments::{Words, parse};
+
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 use switchboard_client::ClientError;
-use switchboard_client::mcp::Progress as Report;
+use switchboard_client::mcp::{Client, Progress as Report};
 use switchboard_mcp::{Json, code};
 
 use crate::context::Context;
@@ -40,17 +42,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let words = arguments::parse(&args.arguments)?;
+    let words = parse(&args.arguments)?;
     let progress = context.output.progress(&format!("Calling {}", args.tool));
     let result = context.runtime()?.block_on(async {
         let mut client = daemon::mcp(context).await?.with_limit(args.timeout);
-        let mut schema = None;
-        if words.need_schema() {
-            let tools = client.list_tools().await?;
-            let tool = tools.into_iter().find(|tool| tool.name == args.tool);
-            schema = Some(tool.ok_or_else(|| unknown(&args.tool))?.input_schema);
-        }
-        let arguments = Json::encode(&words.object(schema.as_ref())?);
+        let arguments = typed(words, &args.tool, &mut client).await?;
         let mut hear = |report: Report| progress.say(&describe(&args.tool, &report));
         let result = client.call(&args.tool, &arguments, Some(&mut hear)).await;
         result.map_err(|error| failed(&args, error))
@@ -63,6 +59,17 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
         return Ok(Exit::ToolFailed);
     }
     Ok(Exit::Ok)
+}
+
+/// The arguments as `tool` wants them, which is asked for where the words leave it open.
+pub(super) async fn typed(words: Words, tool: &str, client: &mut Client) -> Result<Json, Failure> {
+    let mut schema = None;
+    if words.need_schema() {
+        let tools = client.list_tools().await?;
+        let known = tools.into_iter().find(|known| known.name == tool);
+        schema = Some(known.ok_or_else(|| unknown(tool))?.input_schema);
+    }
+    Ok(Json::encode(&words.object(schema.as_ref())?))
 }
 
 fn describe(tool: &str, report: &Report) -> String {

@@ -113,10 +113,11 @@ fn not_running(context: &Context, failure: &Failure, config: Option<&Config>) ->
 /// The programs that the configured servers are started with.
 fn programs(context: &Context, plan: &Plan, home: &Path) -> Vec<Check> {
     let ours = context.variables.get("PATH").map_or("", String::as_str);
-    let stdio = plan
-        .upstreams
-        .iter()
-        .filter_map(|(name, planned)| planned.settings.stdio.as_ref().map(|stdio| (name, stdio)));
+    let ways = plan.upstreams.iter().flat_map(|(name, planned)| {
+        planned.settings.ways().into_iter().map(move |way| (name, way))
+    });
+    let ways: Vec<_> = ways.collect();
+    let stdio = ways.iter().filter_map(|(name, way)| way.stdio.as_ref().map(|stdio| (name, stdio)));
     let needed: Vec<_> = stdio
         .map(|(name, stdio)| Needed {
             upstream: name,

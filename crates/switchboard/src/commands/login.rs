@@ -30,7 +30,7 @@ Examples:
   switchboard login tracker --no-browser"
 )]
 pub(crate) struct Args {
-    /// The server
+    /// The server, or one of its endpoints (NAME.2)
     #[arg(value_name = "NAME")]
     upstream: String,
     /// Agree on another device, with a code
@@ -84,7 +84,8 @@ const NOTICED: Duration = Duration::from_secs(5);
 async fn noticed(context: &Context, upstream: &str) {
     let looking = async {
         while let Ok(status) = daemon::status(context).await {
-            let found = status.upstreams.iter().find(|known| known.name == upstream);
+            let name = upstream.split('.').next();
+            let found = status.upstreams.iter().find(|known| Some(known.name.as_str()) == name);
             let waits = found.is_some_and(|known| match known.state.as_str() {
                 "waiting" | "starting" => true,
                 state => state == "ready" && known.tools.is_none(),
@@ -109,12 +110,25 @@ fn describe(done: &LoggedIn) -> String {
     format!("`{upstream}` is logged in at {}{scopes}.{end}", untrusted::line(issuer))
 }
 
-/// The login at an upstream, as the daemon would have it.
+/// What the endpoint of `upstream` is called that stands at `index`: `tracker`, `tracker.2`.
+fn endpoint(upstream: &str, index: usize) -> String {
+    match index {
+        0 => upstream.to_owned(),
+        index => format!("{upstream}.{}", index + 1),
+    }
+}
+
+/// The login at an upstream or one of its endpoints, as the daemon would have it.
 pub(super) fn find(context: &Context, upstream: &str) -> Result<Authorizer, Failure> {
     let wrong = |diagnostics: Vec<_>| Failure::configuration(&diagnostics);
     let config = context.sources.load().map_err(wrong)?.value;
     let plan = plan(&config, &context.paths.config, &context.variables).map_err(wrong)?;
-    let planned = plan.upstreams.get(upstream).ok_or_else(|| {
+    let mut ways = plan.upstreams.iter().flat_map(|(name, planned)| {
+        let ways = planned.settings.ways().into_iter().enumerate();
+        ways.map(move |(index, way)| (endpoint(name, index), way))
+    });
+    let settings = ways.find(|(name, _)| name == upstream).map(|(_, way)| way);
+    let settings = settings.ok_or_else(|| {
         Failure::new("upstream-unknown", format!("no upstream is named `{upstream}`"))
             .with_hint("`switchboard servers` lists them")
     })?;
@@ -122,7 +136,7 @@ pub(super) fn find(context: &Context, upstream: &str) -> Result<Authorizer, Fail
         let message = format!("there is no logging in at `{upstream}`: {why}");
         Failure::new("login-nowhere", message).with_exit(Exit::Configuration)
     };
-    let Some(http) = &planned.settings.http else {
+    let Some(http) = &settings.http else {
         return Err(nowhere("it is not reached by `http`")
             .with_hint("what a program needs to know stands in `stdio.env`"));
     };

@@ -26,7 +26,8 @@ pub(crate) struct Args {
     /// How many lines to begin with
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     lines: usize,
-    /// What this server wrote to standard error, instead of the daemon's log
+    /// What this server, or one of its endpoints (NAME.2), wrote to standard error, instead of the
+    /// daemon's log
     #[arg(long, value_name = "NAME")]
     upstream: Option<String>,
 }

@@ -10,7 +10,7 @@ use switchboard_process::GuardCommand;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::context::Context;
-use crate::daemon::Address;
+use crate::daemon::{self, Address};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
 
@@ -28,11 +28,14 @@ pub(crate) struct Args {
     /// Report on standard output, then let go of the terminal; for `start`
     #[arg(long, hide = true)]
     detached: bool,
+    /// Take the place of the daemon that runs, and report on standard output; for `restart`
+    #[arg(long, hide = true)]
+    takeover: bool,
 }
 
 impl Args {
     pub(super) fn foreground(address: Address) -> Self {
-        Self { address, detached: false }
+        Self { address, detached: false, takeover: false }
     }
 }
 
@@ -44,11 +47,13 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     }
     let mut launch = launch(context, &args.address)?;
     launch.log_to_stderr = !args.detached;
-    if args.detached {
-        launch.on_ready = Box::new(|ready| {
+    launch.takes_over = args.takeover;
+    let is_watched = args.detached || args.takeover;
+    if is_watched {
+        launch.on_ready = Box::new(move |ready| {
             let Ready { address, pid } = ready;
             report(&Report::Ready(detach::Ready { address: address.clone(), pid: *pid }));
-            let_go();
+            let_go(args.detached);
         });
     }
     let runtime = runtime()?;
@@ -57,7 +62,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     runtime.shutdown_background();
     let Err(problem) = outcome else { return Ok(Exit::Ok) };
     let failure = Failure::from(problem);
-    if args.detached {
+    if is_watched {
         report(&Report::Failed(failed(&failure)));
         return Ok(failure.exit);
     }
@@ -81,6 +86,8 @@ pub(super) fn launch(context: &Context, address: &Address) -> Result<Launch, Fai
         paths: context.paths.clone(),
         sources,
         log_to_stderr: true,
+        takes_over: false,
+        successor: daemon::run_arguments(context, address, &["--takeover"])?,
         on_ready: Box::new(|_| ()),
     })
 }
@@ -101,10 +108,13 @@ fn report(report: &Report) {
 }
 
 /// Closes the pipes to the starter, by which it may also be seen that we are done with them.
-fn let_go() {
+/// Standard error is one only of a daemon that is apart from it.
+fn let_go(stderr_too: bool) {
     if let Ok(nowhere) = File::options().write(true).open("/dev/null") {
         let _ = rustix::stdio::dup2_stdout(&nowhere);
-        let _ = rustix::stdio::dup2_stderr(&nowhere);
+        if stderr_too {
+            let _ = rustix::stdio::dup2_stderr(&nowhere);
+        }
     }
 }
 

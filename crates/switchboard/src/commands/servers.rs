@@ -55,10 +55,10 @@ fn servers(config: &Config, plan: &Plan, status: Option<&Status>) -> Vec<Server>
     let mut servers = BTreeMap::new();
     let disabled = config.upstream.iter().filter(|(_, settings)| settings.disabled);
     for (name, settings) in disabled {
-        servers.insert(name, Server::offline(name, settings.stdio.is_some(), "disabled"));
+        servers.insert(name, Server::offline(name, &settings.kinds(), "disabled"));
     }
     for (name, planned) in &plan.upstreams {
-        let mut server = Server::offline(name, planned.settings.stdio.is_some(), "unknown");
+        let mut server = Server::offline(name, &planned.settings.kinds(), "unknown");
         server.problem = status
             .is_some()
             .then(|| "the daemon does not know it yet; `switchboard reload`".to_owned());
@@ -78,9 +78,9 @@ fn servers(config: &Config, plan: &Plan, status: Option<&Status>) -> Vec<Server>
 }
 
 impl Server {
-    fn offline(name: &str, is_stdio: bool, state: &str) -> Self {
-        let kind = if is_stdio { "stdio" } else { "http" };
-        let (name, kind, state) = (name.to_owned(), kind.to_owned(), state.to_owned());
+    fn offline(name: &str, kinds: &[&str], state: &str) -> Self {
+        let kind = kinds.join("+");
+        let (name, state) = (name.to_owned(), state.to_owned());
         Self { name, kind, state, tools: None, problem: None }
     }
 }

@@ -1,6 +1,6 @@
 //! `switchboard status`.
 
-use switchboard_client::control::{Status, UpstreamStatus};
+use switchboard_client::control::{EndpointStatus, Status, UpstreamStatus};
 
 use crate::context::Context;
 use crate::daemon;
@@ -66,8 +66,34 @@ fn upstreams(upstreams: &[UpstreamStatus], width: Option<u16>) -> String {
             upstream.restarts.to_string(),
             problem.unwrap_or_default(),
         ]);
+        for endpoint in &upstream.endpoints {
+            table.row(row(endpoint));
+        }
     }
     table.render(width)
+}
+
+/// An endpoint, below its upstream; what the upstream says of both is left out.
+fn row(endpoint: &EndpointStatus) -> [String; 9] {
+    let EndpointStatus { name, state, pid, restarts, breaker, problem, .. } = endpoint;
+    let breaker = match breaker.as_str() {
+        "closed" => None,
+        breaker => Some(format!("circuit breaker {breaker}")),
+    };
+    let problem = problem.as_deref().map(untrusted::line);
+    let wrong: Vec<_> = breaker.into_iter().chain(problem).collect();
+    let none = String::new;
+    [
+        format!("  {name}"),
+        none(),
+        state.clone(),
+        none(),
+        pid.map_or("-".to_owned(), |pid| pid.to_string()),
+        none(),
+        none(),
+        restarts.to_string(),
+        wrong.join("; "),
+    ]
 }
 
 #[cfg(test)]

@@ -263,8 +263,8 @@ fn secrets(context: &Context) -> Vec<String> {
     let sources = &context.sources;
     let plan = switchboard_daemon::plan(&loaded.value, &sources.file, &sources.variables);
     let upstreams = plan.map(|plan| plan.upstreams).unwrap_or_default();
-    let settings = upstreams.values().map(|planned| &planned.settings);
-    let values = settings.flat_map(|settings| {
+    let ways: Vec<_> = upstreams.values().flat_map(|planned| planned.settings.ways()).collect();
+    let values = ways.iter().flat_map(|settings| {
         let env = settings.stdio.iter().flat_map(|stdio| stdio.env.values());
         let headers = settings.http.iter().flat_map(|http| http.headers.values());
         let client = settings.http.iter().filter_map(|http| http.oauth.client_secret.as_ref());

@@ -1,6 +1,8 @@
 //! Every key of the configuration changes what the daemon does: one case for each, and a test that
 //! no key is without one.
 
+mod spread;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -69,7 +71,52 @@ const CASES: &[Case] = &[
     ("upstream.NAME.timeout", upstream_timeout),
     ("upstream.NAME.timeout_total", upstream_timeout_total),
     ("upstream.NAME.idle_stop", upstream_idle_stop),
-    ("upstream.NAME.in_flight", upstream_in_flight),
+    ("upstream.NAME.in_flight", spread::upstream_in_flight),
+    ("upstream.NAME.endpoints[].stdio.command", upstream_stdio),
+    ("upstream.NAME.endpoints[].stdio.args", upstream_stdio),
+    ("upstream.NAME.endpoints[].stdio.env", upstream_stdio),
+    ("upstream.NAME.endpoints[].stdio.cwd", upstream_stdio),
+    ("upstream.NAME.endpoints[].http.url", upstream_http),
+    ("upstream.NAME.endpoints[].http.headers", upstream_http),
+    ("upstream.NAME.endpoints[].http.oauth.client_id", upstream_oauth),
+    ("upstream.NAME.endpoints[].http.oauth.client_secret", upstream_oauth),
+    ("upstream.NAME.endpoints[].http.oauth.client_auth", upstream_oauth),
+    ("upstream.NAME.endpoints[].http.oauth.client_metadata_url", upstream_oauth),
+    ("upstream.NAME.endpoints[].http.oauth.issuer", upstream_oauth),
+    ("upstream.NAME.endpoints[].http.oauth.grant", upstream_oauth),
+    ("upstream.NAME.endpoints[].http.oauth.scopes", upstream_oauth),
+    ("upstream.NAME.endpoints[].http.oauth.redirect_port", upstream_oauth),
+    ("upstream.NAME.endpoints[].http.oauth.per_principal", upstream_oauth),
+    ("upstream.NAME.endpoints[].sse.url", upstream_sse),
+    ("upstream.NAME.endpoints[].sse.headers", upstream_sse),
+    ("upstream.NAME.endpoints[].websocket.url", upstream_websocket),
+    ("upstream.NAME.endpoints[].websocket.headers", upstream_websocket),
+    ("upstream.NAME.endpoints[].weight", spread::upstream_weight),
+    ("upstream.NAME.queue.size", spread::upstream_queue),
+    ("upstream.NAME.queue.wait", spread::upstream_queue),
+    ("upstream.NAME.queue.adapt_to", spread::upstream_queue),
+    ("upstream.NAME.sharing", spread::upstream_sharing),
+    ("upstream.NAME.instances", spread::upstream_sharing),
+    ("upstream.NAME.pool.min", spread::upstream_pool),
+    ("upstream.NAME.pool.max", spread::upstream_pool),
+    ("upstream.NAME.pool.idle", spread::upstream_pool),
+    ("upstream.NAME.balance", spread::upstream_balance),
+    ("upstream.NAME.hash_argument", spread::upstream_balance),
+    ("upstream.NAME.breaker.failures", spread::upstream_breaker),
+    ("upstream.NAME.breaker.failure_percent", spread::upstream_breaker),
+    ("upstream.NAME.breaker.slow", spread::upstream_breaker),
+    ("upstream.NAME.breaker.slow_percent", spread::upstream_breaker),
+    ("upstream.NAME.breaker.window", spread::upstream_breaker),
+    ("upstream.NAME.breaker.minimum_calls", spread::upstream_breaker),
+    ("upstream.NAME.breaker.open", spread::upstream_breaker),
+    ("upstream.NAME.breaker.open_limit", spread::upstream_breaker),
+    ("upstream.NAME.health.interval", spread::upstream_health),
+    ("upstream.NAME.health.timeout", spread::upstream_health),
+    ("upstream.NAME.retry.percent", spread::upstream_retry),
+    ("upstream.NAME.retry.per_second", spread::upstream_retry),
+    ("upstream.NAME.retry.burst", spread::upstream_retry),
+    ("upstream.NAME.retry.trust_hints", spread::upstream_retry),
+    ("upstream.NAME.retry.hedge_after", spread::upstream_retry),
     ("upstream.NAME.include_tools", upstream_filters),
     ("upstream.NAME.exclude_tools", upstream_filters),
     ("upstream.NAME.disabled", upstream_disabled),
@@ -83,7 +130,10 @@ fn keys() -> Vec<String> {
     let keys = rows.filter_map(|row| row.split_once('`')).map(|(key, _)| key.to_owned());
     let keys: Vec<_> =
         keys.map(|key| key.trim_end_matches(".KEY").trim_end_matches(".NAME").to_owned()).collect();
-    let is_table = |key: &String| keys.iter().any(|other| other.starts_with(&format!("{key}.")));
+    let is_table = |key: &String| {
+        let inside = [format!("{key}."), format!("{key}[].")];
+        keys.iter().any(|other| inside.iter().any(|start| other.starts_with(start)))
+    };
     let mut leaves: Vec<_> = keys.iter().filter(|key| !is_table(key)).cloned().collect();
     leaves.dedup();
     leaves
@@ -142,6 +192,10 @@ fn with_counting(tables: &str, more: &str) -> Home {
     home.start();
     home
 }
+
+/// How a way to a server is written: for the upstream, and for one of its endpoints.
+const FORMS: [fn(&str) -> String; 2] =
+    [|way| way.to_owned(), |way| format!("endpoints = [{{ {way} }}]")];
 
 fn authority(home: &Home) -> String {
     home.address().replace("http://", "").replace("/mcp", "")
@@ -476,14 +530,19 @@ fn daemon_list_wait() {
 }
 
 fn upstream_stdio() {
+    FORMS.iter().for_each(stdio_as);
+}
+
+fn stdio_as(form: &fn(&str) -> String) {
     let home = Home::new("");
     std::fs::create_dir(home.path("elsewhere")).unwrap();
     let script = "echo \"$0 $1 $FLAVOUR $PWD\" > \"$HOME/seen\"; exec sleep 1000";
-    home.configure(&format!(
-        "[upstream.x]\nstart_timeout = \"2s\"\nstdio = {{ command = \"sh\", \
-         args = [\"-c\", {script:?}, \"zero\", \"one\"], env = {{ FLAVOUR = \"${{env:TASTE}}\" }}, cwd = {:?} }}",
+    let way = form(&format!(
+        "stdio = {{ command = \"sh\", args = [\"-c\", {script:?}, \"zero\", \"one\"], \
+         env = {{ FLAVOUR = \"${{env:TASTE}}\" }}, cwd = {:?} }}",
         home.path("elsewhere")
     ));
+    home.configure(&format!("[upstream.x]\nstart_timeout = \"2s\"\n{way}"));
     let output = home.switchboard(&["start"]).env("TASTE", "sweet").output().unwrap();
     succeeded("start", &output);
     let seen = || std::fs::read_to_string(home.path("seen")).unwrap_or_default();
@@ -494,39 +553,34 @@ fn upstream_stdio() {
 }
 
 fn upstream_http() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/some/path", listener.local_addr().unwrap());
-    let home = started(&format!(
-        "[upstream.x]\nhttp = {{ url = {url:?}, headers = {{ X-Flavour = \"sour\" }} }}"
-    ));
-    let (mut stream, _) = listener.accept().unwrap();
-    let mut head = [0; 4096];
-    let length = stream.read(&mut head).unwrap();
-    let head = String::from_utf8_lossy(&head[..length]).to_lowercase();
-    assert!(head.starts_with("post /some/path http/1.1\r\n"), "{head}");
-    assert!(head.contains("x-flavour: sour\r\n"), "{head}");
-    drop(home);
+    for form in FORMS {
+        let head = first_request(form, "http", "http");
+        assert!(head.starts_with("post /some/path http/1.1\r\n"), "{head}");
+    }
 }
 
 fn upstream_sse() {
-    let head = first_request("sse", "http");
-    assert!(head.starts_with("get /some/path http/1.1\r\n"), "{head}");
-    assert!(head.contains("accept: text/event-stream\r\n"), "{head}");
+    for form in FORMS {
+        let head = first_request(form, "sse", "http");
+        assert!(head.starts_with("get /some/path http/1.1\r\n"), "{head}");
+        assert!(head.contains("accept: text/event-stream\r\n"), "{head}");
+    }
 }
 
 fn upstream_websocket() {
-    let head = first_request("websocket", "ws");
-    assert!(head.starts_with("get /some/path http/1.1\r\n"), "{head}");
-    assert!(head.contains("sec-websocket-protocol: mcp\r\n"), "{head}");
+    for form in FORMS {
+        let head = first_request(form, "websocket", "ws");
+        assert!(head.starts_with("get /some/path http/1.1\r\n"), "{head}");
+        assert!(head.contains("sec-websocket-protocol: mcp\r\n"), "{head}");
+    }
 }
 
 /// The head of what is asked first of a server that is reached as `kind`.
-fn first_request(kind: &str, scheme: &str) -> String {
+fn first_request(form: fn(&str) -> String, kind: &str, scheme: &str) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("{scheme}://{}/some/path", listener.local_addr().unwrap());
-    let home = started(&format!(
-        "[upstream.x]\n{kind} = {{ url = {url:?}, headers = {{ X-Flavour = \"sour\" }} }}"
-    ));
+    let way = form(&format!("{kind} = {{ url = {url:?}, headers = {{ X-Flavour = \"sour\" }} }}"));
+    let home = started(&format!("[upstream.x]\n{way}"));
     let (mut stream, _) = listener.accept().unwrap();
     let mut head = [0; 4096];
     let length = stream.read(&mut head).unwrap();
@@ -576,11 +630,14 @@ fn upstream_oauth() {
             authorize(stream.unwrap(), &me);
         }
     });
+    FORMS.iter().for_each(|form| oauth_as(form, &origin));
+}
+
+fn oauth_as(form: &fn(&str) -> String, origin: &str) {
     let home = Home::new("");
     let configure = |oauth: &str| {
-        home.configure(&format!(
-            "[upstream.x.http]\nurl = \"{origin}/mcp\"\noauth = {{ {oauth} }}"
-        ));
+        let way = form(&format!("http = {{ url = \"{origin}/mcp\", oauth = {{ {oauth} }} }}"));
+        home.configure(&format!("[upstream.x]\n{way}"));
     };
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let client = format!(
@@ -729,17 +786,6 @@ fn upstream_idle_stop() {
     assert_eq!(processes_with(&marker), [0_u32; 0]);
     home.call("counting__echo", &json!({}));
     assert_eq!(counted(&home, "start"), 2);
-}
-
-fn upstream_in_flight() {
-    let home = with_counting("", "in_flight = 1");
-    home.wait_for("counting", "ready");
-    let mut call = home.switchboard(&["call", "counting__slow", "seconds=1"]);
-    let mut call = Running(call.stdout(Stdio::null()).spawn().unwrap());
-    wait("the call to arrive", || counted(&home, "slow") == 1);
-    refused(&home, &["call", "counting__echo"], "1 calls are already waiting");
-    assert!(call.0.wait().unwrap().success());
-    home.call("counting__echo", &json!({}));
 }
 
 fn upstream_filters() {

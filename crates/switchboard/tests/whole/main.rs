@@ -11,4 +11,6 @@ mod keys;
 mod lifetime;
 mod matrix;
 mod peers;
+mod reliability;
 mod service;
+mod takeover;

@@ -8,7 +8,13 @@ use crate::common::{Home, Running, wait};
 
 fn told(socket: &UnixDatagram) -> String {
     let mut buffer = [0; 512];
-    let length = socket.recv(&mut buffer).unwrap();
+    let length = loop {
+        match socket.recv(&mut buffer) {
+            // With a time limit it is not begun again after a stop of the process (signal(7)).
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            received => break received.unwrap(),
+        }
+    };
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
@@ -50,7 +56,39 @@ fn a_socket_of_the_service_manager_is_used() {
         home.switchboard(&["status"]).output().unwrap().status.success()
     });
     assert_eq!(home.address(), format!("http://{address}/mcp"));
+    // Handed on, whatever the configuration says.
+    for _ in 0..2 {
+        home.run(&["restart"]);
+        assert_eq!(home.address(), format!("http://{address}/mcp"));
+    }
     home.run(&["stop"]);
+}
+
+#[test]
+fn a_restart_stays_with_the_service_manager() {
+    let home = Home::new("");
+    let path = home.path("notify.sock");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut command = home.switchboard(&["run"]);
+    command.env("NOTIFY_SOCKET", &path).env("UNIT", "ours").stderr(Stdio::null());
+    let mut old = Running(command.spawn().unwrap());
+    assert_eq!(told(&socket), "READY=1");
+    let refused = home.switchboard(&["restart", "--port", "1"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2), "the unit says where it listens");
+
+    home.run(&["restart"]);
+    let new = home.daemon_pid();
+    assert_ne!(new, old.0.id());
+    // In this order, and without a word of stopping (sd_notify(3)).
+    assert_eq!(told(&socket), format!("MAINPID={new}"));
+    assert_eq!(told(&socket), "READY=1");
+    let environment = std::fs::read(format!("/proc/{new}/environ")).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    assert!(environment.contains("UNIT=ours"), "it was started by the daemon: {environment}");
+    assert!(old.0.wait().unwrap().success());
+    signal("-TERM", new);
+    assert_eq!(told(&socket), "STOPPING=1");
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Peer for Asker {
             }
             asks
         };
-        Ok(Response { result: Json::encode(&result), version })
+        Ok(Response::new(Json::encode(&result), version))
     }
 }
 

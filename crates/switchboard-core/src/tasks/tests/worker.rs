@@ -165,6 +165,6 @@ impl Peer for Worker {
             }
             method => self.about(&method, id, mood)?,
         };
-        Ok(Response { result: Json::encode(&result), version: self.version() })
+        Ok(Response::new(Json::encode(&result), self.version()))
     }
 }

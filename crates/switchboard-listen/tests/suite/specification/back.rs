@@ -58,6 +58,7 @@ impl Back {
         let (spawner, _) = Spawner::start(options).await.unwrap();
         let news = Arc::new(News::default());
         let environment = Environment {
+            dialer: None,
             spawner: spawner.clone(),
             child_variables: BTreeMap::new(),
             cache: ListCache::new(directory.path().join("lists")),

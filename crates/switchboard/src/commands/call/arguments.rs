@@ -6,7 +6,7 @@ use crate::failure::Failure;
 
 /// The words, told apart and not yet typed.
 #[derive(Debug, Default)]
-pub(super) struct Words {
+pub(crate) struct Words {
     object: Map<String, Value>,
     assignments: Vec<Assignment>,
 }
@@ -29,7 +29,7 @@ enum Given {
 const REFERENCE_LIMIT: usize = 8;
 
 /// Tells the words apart.
-pub(super) fn parse(words: &[String]) -> Result<Words, Failure> {
+pub(crate) fn parse(words: &[String]) -> Result<Words, Failure> {
     let mut parsed = Words::default();
     for word in words {
         if word.trim_start().starts_with('{') {

@@ -1,4 +1,4 @@
-use switchboard_client::control::{Status, UpstreamStatus};
+use switchboard_client::control::{EndpointStatus, Status, UpstreamStatus};
 
 /// A daemon with two servers.
 pub(crate) fn example() -> Status {
@@ -15,6 +15,7 @@ pub(crate) fn example() -> Status {
         tools: Some(3),
         optional: false,
         problem: None,
+        endpoints: Vec::new(),
     };
     let web = UpstreamStatus {
         name: "web".to_owned(),
@@ -32,6 +33,7 @@ pub(crate) fn example() -> Status {
         state: "ready".to_owned(),
         address: "http://127.0.0.1:8765/mcp".to_owned(),
         config: "/home/me/.config/switchboard/config.toml".to_owned(),
+        is_supervised: false,
         uptime_seconds: 3 * 3600 + 5 * 60,
         tools: 3,
         prompts: 0,
@@ -58,6 +60,40 @@ git     stdio  ready    1 min 1 s  17   2025-11-25  3      0
 web     http   dormant  1 min 1 s  -    -           -      0
 ";
     assert_eq!(render(&example(), None), expected);
+}
+
+#[test]
+fn endpoints_stand_below_their_server() {
+    let mut status = example();
+    let endpoint = EndpointStatus {
+        name: "git".to_owned(),
+        state: "ready".to_owned(),
+        pid: Some(17),
+        restarts: 0,
+        in_flight: 1,
+        breaker: "closed".to_owned(),
+        response_milliseconds: Some(1.5),
+        problem: None,
+    };
+    let second = EndpointStatus {
+        name: "git.2".to_owned(),
+        state: "waiting".to_owned(),
+        pid: None,
+        restarts: 3,
+        breaker: "open".to_owned(),
+        problem: Some("it exited\nwith 1".to_owned()),
+        ..endpoint
+    };
+    status.upstreams[0].endpoints = vec![endpoint, second];
+    let expected = "
+SERVER   KIND   STATE    FOR        PID  MCP         TOOLS  RESTARTS  PROBLEM
+git      stdio  ready    1 min 1 s  17   2025-11-25  3      0
+  git           ready               17                      0
+  git.2         waiting             -                       3         circuit breaker open; it exited
+web      http   dormant  1 min 1 s  -    -           -      0
+";
+    let text = render(&status, None);
+    assert!(text.ends_with(expected), "{text}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 """An MCP server of 2025-06-18 that writes down what happens to it, one word a line, in COUNT_FILE.
 
 `start PID`, `initialize` and `call` tell how often it was started, opened and called. The tool `slow` takes as
-many seconds as it is told; `SLEEPER=1` leaves a process of its own behind it, as wrappers like npx do.
+many seconds as it is told, or until there is a file; `read`, which says that it changes nothing, as many as `LAG`
+says. Answers have `WHO` in them. `SLEEPER=1` leaves a process of its own behind it, as wrappers like npx do.
 """
 
 import json
@@ -30,8 +31,13 @@ def call(request):
     arguments = request["params"].get("arguments", {})
     if request["params"]["name"] == "slow":
         note("slow begins")
-        time.sleep(arguments["seconds"])
-    text = json.dumps({"pid": os.getpid(), "arguments": arguments})
+        time.sleep(arguments.get("seconds", 0))
+        while "until" in arguments and not os.path.exists(arguments["until"]):
+            time.sleep(0.01)
+    if request["params"]["name"] == "read":
+        time.sleep(int(os.environ.get("LAG", "0")))
+    who = os.environ.get("WHO")
+    text = json.dumps({"pid": os.getpid(), "who": who, "arguments": arguments})
     send({"id": request["id"], "result": {"content": [{"type": "text", "text": text}]}})
 
 
@@ -46,7 +52,9 @@ def answer(request):
         }
     if method == "tools/list":
         schema = {"type": "object"}
-        return {"tools": [{"name": name, "inputSchema": schema} for name in ("echo", "slow")]}
+        tools = [{"name": name, "inputSchema": schema} for name in ("echo", "slow", "read")]
+        tools[2]["annotations"] = {"readOnlyHint": True}
+        return {"tools": tools}
     return None
 
 

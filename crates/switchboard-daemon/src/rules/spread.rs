@@ -1,0 +1,43 @@
+//! How the calls of an upstream are spread: keys that contradict each other, and keys that would do
+//! nothing where they stand.
+
+use switchboard_upstream::{BalanceStrategy, Settings, Sharing};
+
+use super::Mistake;
+
+/// The first mistake in how `settings` spread the calls of the upstream `name`.
+pub(super) fn check(name: &str, settings: &Settings) -> Result<(), Mistake> {
+    let default = Settings::default();
+    let is_shared = settings.sharing == Sharing::Shared;
+    let mistake = |key: &str, what: &str, hint: &str| {
+        Err(Mistake::at(key, format!("upstream.{name}.{key} {what}"), hint))
+    };
+    if let Some(pool) = &settings.pool {
+        if !is_shared {
+            let what = "and `sharing` exclude each other: a pool is for everybody";
+            return mistake("pool", what, "keep the one that is meant");
+        }
+        if !settings.endpoints.is_empty() {
+            let what = "and `endpoints` exclude each other: a pool has instances of one server";
+            return mistake("pool", what, "keep the one that is meant");
+        }
+        if pool.min > pool.max {
+            let what = format!("is {}, more than `max`, which is {}", pool.min, pool.max);
+            return mistake("pool.min", &what, "write no more for `min` than for `max`");
+        }
+    }
+    if is_shared && settings.instances != default.instances {
+        let what = "does nothing while everybody shares the server";
+        return mistake("instances", what, "add sharing = \"per_session\", or leave it out");
+    }
+    let balances = is_shared && (settings.pool.is_some() || settings.endpoints.len() > 1);
+    if !balances && settings.balance != default.balance {
+        let what = "does nothing where a call has but one endpoint to go to";
+        return mistake("balance", what, "add `endpoints` or a `pool`, or leave it out");
+    }
+    if settings.hash_argument.is_some() && settings.balance != BalanceStrategy::ConsistentHash {
+        let what = "does nothing without `balance = \"consistent_hash\"`";
+        return mistake("hash_argument", what, "add that, or leave it out");
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! An endpoint of an upstream, and what is known of how it does.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use switchboard_core::pool::{
+    Admission, Breaker, BreakerState, Candidate, Eligibility, InFlight, Load, RESPONSE_TIME_DECAY,
+    Verdict, stable_hash,
+};
+use switchboard_core::{Context, Error, Request, Response};
+
+use crate::endpoint::{Endpoint, Template};
+use crate::settings::Settings;
+use crate::status::{EndpointStatus, State};
+
+pub(crate) struct Seat {
+    pub endpoint: Endpoint,
+    pub load: Arc<Load>,
+    pub breaker: Breaker,
+    /// Tells it from the others where a place is found by a hash.
+    pub key: u64,
+    weight: std::num::NonZeroU32,
+    /// An answer that takes longer is slow.
+    slow: Option<Duration>,
+}
+
+impl Seat {
+    pub(crate) fn new(endpoint: Endpoint, template: &Template, now: Duration) -> Self {
+        let Settings { breaker, .. } = &template.settings;
+        Self {
+            key: stable_hash(endpoint.name().as_bytes()),
+            endpoint,
+            load: Load::new(RESPONSE_TIME_DECAY, now),
+            breaker: Breaker::new(breaker.rules()),
+            weight: template.weight,
+            slow: breaker.slow.map(|slow| slow.as_duration()),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        self.endpoint.name()
+    }
+
+    /// As it is now, for a choice. `ejected`: until when it is left out as one that does worse than
+    /// the others.
+    pub(crate) fn candidate(&self, ejected: Option<Duration>, now: Duration) -> Candidate {
+        Candidate {
+            key: self.key,
+            weight: self.weight,
+            in_flight: self.load.in_flight(),
+            response_time: self.load.response_time(now),
+            started: self.load.started(),
+            eligibility: Eligibility::new(self.breaker.state(now), ejected),
+        }
+    }
+
+    /// Lets a call begin, unless the breaker is open.
+    ///
+    /// # Errors
+    ///
+    /// How long that is still so at most.
+    pub(crate) fn begin(self: &Arc<Self>, now: Duration) -> Result<Trial, Duration> {
+        match self.breaker.admit(now) {
+            Admission::Refused { until } => Err(until.saturating_sub(now)),
+            admission => Ok(Trial {
+                _in_flight: self.load.enter(),
+                seat: Arc::clone(self),
+                admission: Mutex::new(Some(admission)),
+                began: now,
+            }),
+        }
+    }
+
+    /// It has been opened anew: what the old connection did says nothing about it.
+    pub(crate) fn restarted(&self, now: Duration) {
+        self.breaker.reset(now);
+        self.load.restarted(now);
+    }
+
+    pub(crate) fn status(&self, now: Duration) -> EndpointStatus {
+        EndpointStatus {
+            name: Arc::clone(self.name()),
+            status: self.endpoint.status(),
+            in_flight: self.load.in_flight(),
+            breaker: match self.breaker.state(now) {
+                BreakerState::Closed => "closed",
+                BreakerState::Open { .. } => "open",
+                BreakerState::HalfOpen { .. } => "half-open",
+            },
+            response_time: self.load.response_time(now),
+        }
+    }
+
+    /// Whether it may be closed without anybody noticing.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.load.in_flight() == 0 && self.endpoint.status().state == State::Dormant
+    }
+}
+
+/// A call to an endpoint. However it ends, its breaker hears of it.
+pub(crate) struct Trial {
+    seat: Arc<Seat>,
+    _in_flight: InFlight,
+    /// `None` once it was given back.
+    admission: Mutex<Option<Admission>>,
+    began: Duration,
+}
+
+impl Trial {
+    pub(crate) async fn ask(&self, context: &Context, request: Request) -> Result<Response, Error> {
+        self.seat.endpoint.request(context, request).await
+    }
+
+    pub(crate) fn seat(&self) -> &Arc<Seat> {
+        &self.seat
+    }
+
+    /// Counts how it ended; gives what that was.
+    pub(crate) fn end(&self, answer: &Result<Response, Error>, now: Duration) -> Verdict {
+        let took = now.saturating_sub(self.began);
+        let verdict = verdict(answer, self.seat.slow.is_some_and(|slow| took > slow));
+        if matches!(answer, Ok(_) | Err(Error::Server { .. } | Error::TimedOut { .. })) {
+            self.seat.load.observe(took, now);
+        }
+        self.give_back(verdict, now);
+        verdict
+    }
+
+    fn give_back(&self, verdict: Verdict, now: Duration) {
+        let admission = self.admission.lock().expect("no one panics holding it").take();
+        let Some(admission) = admission else { return };
+        let changed = self.seat.breaker.record(admission, verdict, now, crate::random::u32());
+        if let Some(state) = changed {
+            tracing::info!(endpoint = &**self.seat.name(), ?state, "circuit breaker");
+        }
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        // Nobody waits for the answer any more, which says nothing about the endpoint.
+        let began = self.began;
+        self.give_back(Verdict::Neutral, began);
+    }
+}
+
+/// What the end of a call says about the endpoint. A tool that fails and a request that is refused
+/// are answers; what we refuse ourselves says nothing.
+fn verdict(answer: &Result<Response, Error>, is_slow: bool) -> Verdict {
+    match answer {
+        Ok(_) | Err(Error::Server { .. }) if is_slow => Verdict::Slow,
+        Ok(_) | Err(Error::Server { .. }) => Verdict::Success,
+        Err(Error::Lost { .. } | Error::TimedOut { .. } | Error::Unavailable { .. }) => {
+            Verdict::Failure
+        }
+        Err(_) => Verdict::Neutral,
+    }
+}

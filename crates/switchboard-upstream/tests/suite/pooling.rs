@@ -1,0 +1,395 @@
+//! One upstream with several endpoints, or with instances of its own for some.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use switchboard_config::TimeSpan;
+use switchboard_core::{
+    CallerId, Context, Error, Peer as _, Principal, Request, Response, Session,
+};
+use switchboard_mcp::{Json, Method, ProtocolVersion};
+use switchboard_process::{Options, Spawner};
+use switchboard_testkit::{Behaviour, Fake};
+use switchboard_upstream::{
+    BalanceStrategy, EndpointSettings, PoolSettings, Settings, Sharing, State, Upstream,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::common::{Bench, Kind, LEGACY, MODERN, News, PATIENCE, environment, settings};
+
+/// An upstream with an endpoint for each of several servers.
+struct Group {
+    upstream: Arc<Upstream>,
+    fakes: Vec<Fake>,
+    news: Arc<News>,
+    spawner: Spawner,
+    _directory: tempfile::TempDir,
+}
+
+impl Group {
+    async fn new(kinds: &[(Kind, ProtocolVersion)], change: impl FnOnce(&mut Settings)) -> Self {
+        let mut fakes = Vec::new();
+        let mut endpoints = Vec::new();
+        for (kind, version) in kinds {
+            let fake = Fake::start(*version).await;
+            let Settings { stdio, http, .. } = settings(*kind, &fake);
+            endpoints.push(EndpointSettings { stdio, http, ..EndpointSettings::default() });
+            fakes.push(fake);
+        }
+        let mut settings = Settings { endpoints, ..Settings::default() };
+        change(&mut settings);
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options { state_dir: directory.path().join("state"), guard: None };
+        let (spawner, _) = Spawner::start(options).await.unwrap();
+        let news = Arc::new(News::default());
+        let environment = environment(&spawner, directory.path(), Arc::clone(&news));
+        let upstream = Upstream::new("group", settings, environment).unwrap();
+        Self { upstream, fakes, news, spawner, _directory: directory }
+    }
+
+    /// With all of them open.
+    async fn ready(kinds: &[(Kind, ProtocolVersion)], change: impl FnOnce(&mut Settings)) -> Self {
+        let group = Self::new(kinds, change).await;
+        group.upstream.wake();
+        group.until_open(kinds.len()).await;
+        group
+    }
+
+    async fn until_open(&self, count: usize) {
+        let open = || {
+            let endpoints = self.upstream.endpoints();
+            endpoints.iter().filter(|it| it.status.state == State::Ready).count()
+        };
+        self.news.until(|| open() == count).await;
+    }
+
+    fn calls(&self) -> Vec<usize> {
+        self.fakes.iter().map(|fake| fake.count("call")).collect()
+    }
+
+    async fn end(self) {
+        tokio::time::timeout(PATIENCE, self.upstream.stop()).await.unwrap();
+        assert!(self.spawner.close(Duration::from_secs(1)).await.is_empty());
+    }
+}
+
+fn of(principal: &str) -> Context {
+    Context::new(Principal::new(principal), ProtocolVersion::NEWEST_LEGACY)
+}
+
+/// The context of a session, and what ends it.
+fn in_session(principal: &str) -> (Context, CancellationToken) {
+    let over = CancellationToken::new();
+    let mut context = of(principal);
+    context.session = Some(Session::new(CallerId::unique(), over.clone()));
+    (context, over)
+}
+
+async fn call(upstream: &Upstream, context: &Context, tool: &str) -> Result<Response, Error> {
+    call_with(upstream, context, tool, &serde_json::json!({})).await
+}
+
+async fn call_with(
+    upstream: &Upstream,
+    context: &Context,
+    tool: &str,
+    arguments: &serde_json::Value,
+) -> Result<Response, Error> {
+    let params = Json::encode(&serde_json::json!({ "name": tool, "arguments": arguments }));
+    let (method, name) = (Method::ToolsCall, Some(tool.to_owned()));
+    let request = Request { method, params: Some(params), name };
+    tokio::time::timeout(PATIENCE, upstream.request(context, request)).await.unwrap()
+}
+
+const BOTH: [(Kind, ProtocolVersion); 2] = [(Kind::Stdio, LEGACY), (Kind::Http, MODERN)];
+
+pub(crate) async fn calls_are_spread_over_endpoints() {
+    let round = |settings: &mut Settings| settings.balance = BalanceStrategy::RoundRobin;
+    let group = Group::ready(&BOTH, round).await;
+    for _ in 0..10 {
+        call(&group.upstream, &of("ann"), "echo").await.unwrap();
+    }
+    assert_eq!(group.calls(), [5, 5]);
+    group.end().await;
+}
+
+pub(crate) async fn the_same_goes_to_the_same() {
+    let hash = |settings: &mut Settings| {
+        settings.balance = BalanceStrategy::ConsistentHash;
+        settings.hash_argument = Some("repo".to_owned());
+    };
+    let group = Group::ready(&BOTH, hash).await;
+    let mut places = Vec::new();
+    for repo in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        let before = group.calls();
+        for _ in 0..4 {
+            let arguments = serde_json::json!({ "repo": repo });
+            call_with(&group.upstream, &of("ann"), "echo", &arguments).await.unwrap();
+        }
+        let after = group.calls();
+        let moved: Vec<_> =
+            after.iter().zip(&before).map(|(after, before)| after - before).collect();
+        assert!(moved == [4, 0] || moved == [0, 4], "{repo}: {moved:?}");
+        places.push(moved[0] == 4);
+    }
+    assert!(places.contains(&true) && places.contains(&false), "all went to one: {places:?}");
+    group.end().await;
+}
+
+pub(crate) async fn a_call_goes_on_where_an_endpoint_is_down() {
+    let group = Group::new(&[(Kind::Stdio, LEGACY), (Kind::Http, LEGACY)], |settings| {
+        settings.endpoints[0].stdio.as_mut().unwrap().command = "/nonexistent/server".to_owned();
+    })
+    .await;
+    for _ in 0..4 {
+        call(&group.upstream, &of("ann"), "echo").await.unwrap();
+    }
+    assert_eq!(group.calls(), [0, 4]);
+    let endpoints = group.upstream.endpoints();
+    assert_eq!(endpoints[0].status.state, State::Waiting);
+    assert_eq!(group.upstream.status().state, State::Ready);
+    let problem = group.upstream.status().problem.unwrap();
+    assert!(problem.contains("/nonexistent/server"), "{problem}");
+    group.end().await;
+}
+
+pub(crate) async fn what_does_no_harm_twice_is_sent_to_another() {
+    for trusted in [true, false] {
+        let group = Group::new(&[(Kind::Stdio, LEGACY), (Kind::Stdio, LEGACY)], |settings| {
+            settings.balance = BalanceStrategy::RoundRobin;
+            settings.retry.trust_hints = trusted;
+        })
+        .await;
+        let hint = r#""result":{"tools":[{"name":"never","annotations":{"readOnlyHint":true}}]}"#;
+        group.fakes.iter().for_each(|fake| fake.script("tools/list", hint));
+        group.upstream.wake();
+        group.until_open(2).await;
+        group
+            .news
+            .until(|| group.upstream.view().lists.is_some_and(|it| it.tools.len() == 1))
+            .await;
+        // Whichever has it dies of it.
+        let ann = of("ann");
+        let calling = call(&group.upstream, &ann, "never");
+        let killing = async {
+            tokio::time::timeout(PATIENCE, async {
+                while group.calls().iter().sum::<usize>() == 0 {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await
+            .unwrap();
+            let first = usize::from(group.calls()[0] == 0);
+            let pid = group.upstream.endpoints()[first].status.pid.unwrap();
+            kill(pid);
+            if trusted {
+                group.fakes[1 - first].until("call never", 1).await;
+                kill(group.upstream.endpoints()[1 - first].status.pid.unwrap());
+            }
+        };
+        let (answer, ()) = tokio::join!(calling, killing);
+        assert!(matches!(answer, Err(Error::Lost { .. })), "{answer:?}");
+        assert_eq!(group.calls().iter().sum::<usize>(), if trusted { 2 } else { 1 });
+        assert_eq!(group.upstream.counts().retries, u64::from(trusted));
+        group.end().await;
+    }
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+pub(crate) async fn a_second_endpoint_is_asked_where_the_first_takes_long() {
+    let group = Group::ready(&[(Kind::Stdio, LEGACY), (Kind::Http, LEGACY)], |settings| {
+        settings.balance = BalanceStrategy::RoundRobin;
+        settings.retry.trust_hints = true;
+        settings.retry.hedge_after = Some(TimeSpan::from_millis(20));
+    })
+    .await;
+    let hint = r#""result":{"tools":[{"name":"hold","annotations":{"idempotentHint":true}}]}"#;
+    group.fakes.iter().for_each(|fake| fake.script("tools/list", hint));
+    group.fakes.iter().for_each(|fake| fake.add_tool("more"));
+    let holds = |lists: &switchboard_core::Lists| lists.tools.iter().any(|it| it.key == "hold");
+    group.news.until(|| group.upstream.view().lists.is_some_and(|lists| holds(&lists))).await;
+    let ann = of("ann");
+    let answer = loop {
+        let calling = call(&group.upstream, &ann, "hold");
+        let releasing = async {
+            // What the lists say is acted on a moment after it is shown.
+            let both = async {
+                while group.calls().contains(&0) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            if tokio::time::timeout(Duration::from_millis(500), both).await.is_ok() {
+                group.fakes[1].until("held", 1).await;
+                group.fakes[1].release();
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            answer = calling => break answer,
+            () = releasing => {}
+        }
+    };
+    assert_eq!(answer.unwrap().endpoint.as_deref(), Some("group.2"));
+    group.fakes[0].until("cancelled hold", 1).await;
+    group.end().await;
+}
+
+pub(crate) async fn what_is_kept_at_an_endpoint_is_asked_there() {
+    let group = Group::ready(&BOTH, |_| {}).await;
+    for name in ["group", "group.2"] {
+        for _ in 0..4 {
+            let context = of("ann").at(Some(name));
+            let answer = call(&group.upstream, &context, "echo").await.unwrap();
+            assert_eq!(answer.endpoint.as_deref(), Some(name));
+        }
+    }
+    let answer = call(&group.upstream, &of("ann").at(Some("group.9")), "echo").await;
+    assert!(matches!(answer, Err(Error::Invalid(_))), "{answer:?}");
+    group.end().await;
+}
+
+pub(crate) async fn each_session_has_an_instance_of_its_own() {
+    for (kind, count) in [(Kind::Stdio, "start"), (Kind::Http, "initialize")] {
+        let apart = |settings: &mut Settings| settings.sharing = Sharing::PerSession;
+        let bench = Bench::with(kind, Behaviour::new(LEGACY), apart).await;
+        let (ann, over) = in_session("ann");
+        let (again, _kept) = in_session("ann");
+        for context in [&ann, &again, &ann, &again] {
+            call(&bench.upstream, context, "echo").await.unwrap();
+        }
+        assert_eq!(bench.fake.count(count), 2, "{kind:?} {:#?}", bench.fake.seen());
+        assert_eq!(bench.upstream.endpoints().len(), 3);
+        over.cancel();
+        bench.until("closed", |upstream| upstream.endpoints().len() == 2).await;
+        call(&bench.upstream, &again, "echo").await.unwrap();
+        assert_eq!(bench.fake.count(count), 2);
+        // Who has no session shares with the same principal.
+        for who in ["ann", "bob", "ann", "bob"] {
+            call(&bench.upstream, &of(who), "echo").await.unwrap();
+        }
+        assert_eq!(bench.fake.count(count), 4);
+        bench.end().await;
+    }
+}
+
+pub(crate) async fn instances_make_room_for_others() {
+    let apart = |settings: &mut Settings| {
+        settings.sharing = Sharing::PerPrincipal;
+        settings.instances = 2;
+    };
+    let bench = Bench::with(Kind::Stdio, Behaviour::new(LEGACY), apart).await;
+    for who in ["ann", "bob", "ann", "eve"] {
+        call(&bench.upstream, &of(who), "echo").await.unwrap();
+    }
+    // Bob's was the one that was not used for longest.
+    call(&bench.upstream, &of("ann"), "echo").await.unwrap();
+    assert_eq!(bench.fake.count("start"), 3);
+    let [ann, eve] = [of("ann"), of("eve")];
+    let held = [&ann, &eve].map(|who| call(&bench.upstream, who, "hold"));
+    let other = async {
+        bench.fake.until("held", 2).await;
+        let refused = call(&bench.upstream, &of("bob"), "echo").await;
+        assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
+        bench.fake.release();
+    };
+    let (answers, ()) = tokio::join!(join_all(held), other);
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    bench.end().await;
+}
+
+pub(crate) async fn a_pool_grows_while_all_are_busy_and_shrinks() {
+    let pool = |settings: &mut Settings| {
+        let idle = TimeSpan::from_millis(100);
+        settings.pool = Some(PoolSettings { min: 1, max: 2, idle });
+    };
+    let bench = Bench::with(Kind::Stdio, Behaviour::new(LEGACY), pool).await;
+    let context = of("ann");
+    let held = (0..4).map(|_| call(&bench.upstream, &context, "hold"));
+    let more = async {
+        bench.fake.until("held", 4).await;
+        let two = |upstream: &Upstream| {
+            upstream.endpoints().iter().filter(|it| it.status.state == State::Ready).count() == 2
+        };
+        bench.until("two instances", two).await;
+        let under_way: Vec<_> = bench.upstream.endpoints().iter().map(|it| it.in_flight).collect();
+        assert_eq!(under_way, [2, 2]);
+        bench.fake.release();
+    };
+    let (answers, ()) = tokio::join!(join_all(held), more);
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(bench.fake.count("start"), 2);
+    bench.until("one instance", |upstream| upstream.endpoints().len() == 1).await;
+    call(&bench.upstream, &context, "echo").await.unwrap();
+    bench.end().await;
+}
+
+pub(crate) async fn calls_to_what_fails_are_stopped_for_a_while() {
+    let breaker = |settings: &mut Settings| {
+        settings.timeout = TimeSpan::from_millis(50);
+        settings.breaker.failures = 2;
+        settings.breaker.open = TimeSpan::from_millis(400);
+    };
+    let bench = Bench::with(Kind::Http, Behaviour::new(MODERN), breaker).await;
+    break_it(&bench).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for _ in 0..3 {
+        call(&bench.upstream, &of("ann"), "echo").await.unwrap();
+    }
+    assert_eq!(bench.upstream.endpoints()[0].breaker, "closed");
+    bench.end().await;
+}
+
+/// Lets calls fail until no more are sent.
+async fn break_it(bench: &Bench) {
+    call(&bench.upstream, &of("ann"), "echo").await.unwrap();
+    for _ in 0..2 {
+        let answer = call(&bench.upstream, &of("ann"), "never").await;
+        assert!(matches!(answer, Err(Error::TimedOut { .. })), "{answer:?}");
+    }
+    let answer = call(&bench.upstream, &of("ann"), "echo").await;
+    let Err(Error::Unavailable { cause, .. }) = answer else { panic!("{answer:?}") };
+    assert!(cause.starts_with("it failed too often; it is tried again in"), "{cause}");
+    assert_eq!(bench.fake.count("call echo"), 1);
+    assert_eq!(bench.upstream.endpoints()[0].breaker, "open");
+}
+
+pub(crate) async fn nobody_waits_behind_all_the_calls_of_another() {
+    let one = |settings: &mut Settings| settings.in_flight = 1;
+    let bench = Bench::with(Kind::Stdio, Behaviour::new(LEGACY), one).await;
+    call(&bench.upstream, &of("ann"), "echo").await.unwrap();
+    let done = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let calling = |who: &'static str, tool: &'static str| {
+        let (upstream, done) = (Arc::clone(&bench.upstream), Arc::clone(&done));
+        async move {
+            call(&upstream, &of(who), tool).await.unwrap();
+            done.lock().unwrap().push(who);
+        }
+    };
+    let waiting = || bench.upstream.counts().queue.waiting;
+    let until = async |count: usize| {
+        while waiting() < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut all = tokio::task::JoinSet::new();
+    all.spawn(calling("ann", "hold"));
+    bench.fake.until("held", 1).await;
+    for place in 0..5 {
+        all.spawn(calling("ann", "echo"));
+        until(place + 1).await;
+    }
+    all.spawn(calling("bob", "echo"));
+    until(6).await;
+    bench.fake.release();
+    tokio::time::timeout(PATIENCE, async { while all.join_next().await.is_some() {} })
+        .await
+        .unwrap();
+    let place = done.lock().unwrap().iter().position(|who| *who == "bob").unwrap();
+    assert!(place <= 2, "{:?}", done.lock().unwrap());
+    bench.end().await;
+}
