@@ -4,6 +4,7 @@
 //! toolchain and nothing else of ours, which is why the dependencies are few.
 
 mod bench;
+mod campaign;
 mod check;
 mod conformance;
 mod deny;
@@ -47,6 +48,18 @@ const CHORES: &[Chore] = &[
         run: bench::run,
     },
     Chore {
+        name: "chaos",
+        arguments: "[--minutes N] [--seed S]",
+        about: "kill, freeze and starve a daemon and its servers while clients call",
+        run: campaign::chaos,
+    },
+    Chore {
+        name: "soak",
+        arguments: "[--minutes N]",
+        about: "a steady load, an hour by default: flat memory, flat descriptors",
+        run: campaign::soak,
+    },
+    Chore {
         name: "fuzz",
         arguments: "[TARGET] [--minutes N]",
         about: "look for inputs that break a promise, with libFuzzer; needs a nightly toolchain",
@@ -87,7 +100,7 @@ fn help() -> String {
     let mut text = String::from("usage: cargo xtask CHORE\n");
     for chore in CHORES {
         let call = format!("{} {}", chore.name, chore.arguments);
-        text.push_str(&format!("\n  {call:<27} {}", chore.about));
+        text.push_str(&format!("\n  {call:<30} {}", chore.about));
     }
     text
 }

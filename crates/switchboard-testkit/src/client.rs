@@ -94,6 +94,8 @@ pub struct Client {
     next: u64,
     /// Requests that were given up and may be answered all the same.
     strays: Vec<u64>,
+    /// How long it waits for an answer; [`PATIENCE`] unless told.
+    pub patience: Duration,
 }
 
 /// How long a client waits for anything; only a failing cell waits so long.
@@ -143,6 +145,7 @@ impl Client {
             link,
             next: 1,
             strays: Vec::new(),
+            patience: PATIENCE,
         };
         if !client.is_modern() {
             client.initialize().await?;
@@ -258,7 +261,7 @@ impl Client {
     ///
     /// [`Trouble::Refused`] for an error of the server.
     pub async fn finish(&mut self, id: u64) -> Result<Value, Trouble> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             let Some(message) = self.next_message(deadline, Some(id)).await? else { continue };
             if message["id"] != json!(id) {
@@ -281,7 +284,7 @@ impl Client {
         what: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Result<Value, Trouble> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             if let Some(found) = self.heard.iter().find(|message| wanted(message)) {
                 return Ok(found.clone());
@@ -320,11 +323,13 @@ impl Client {
             Some(Heard::Ended { request, status }) => {
                 self.note("<", &format!("(the answer to {request} ended, status {status})"));
                 if id == Some(request) {
-                    return Err(Trouble::Silent(format!("no answer, status {status}")));
+                    return Err(Trouble::Ended(format!("no answer, status {status}")));
                 }
                 return Ok(None);
             }
-            None => return Err(Trouble::Silent("the connection ended".to_owned())),
+            Some(Heard::Closed) | None => {
+                return Err(Trouble::Ended("the connection ended".to_owned()));
+            }
         };
         self.note("<", &text);
         let message: Value = serde_json::from_str(&text)

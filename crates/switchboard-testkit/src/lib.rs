@@ -1,11 +1,14 @@
 //! What tests of several crates share: a server that misbehaves on command ([`Fake`]), a raw HTTP
 //! client that sends exactly what a test wrote ([`raw`]), a runner for tests that are their own
-//! child processes ([`suite`]), and conversations written down as data ([`transcript`]).
+//! child processes ([`suite`]), conversations written down as data ([`transcript`]), servers that
+//! fail by chance ([`faulty`]), and load and faults for a whole daemon ([`campaign`]).
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod behaviour;
+pub mod campaign;
 pub mod client;
 mod fake;
+pub mod faulty;
 mod journal;
 mod line;
 pub mod matrix;
@@ -14,6 +17,7 @@ mod peer;
 pub mod raw;
 mod reference;
 mod relay;
+pub mod simulation;
 pub mod suite;
 mod tools;
 pub mod transcript;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::workspace::Workspace;
-use crate::{conformance, deny, process, ranks, setup};
+use crate::{campaign, conformance, deny, process, ranks, setup};
 
 pub(crate) struct Step {
     pub(crate) name: &'static str,
@@ -36,6 +36,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "conformance",
         about: "what passes the official suite directly passes it through the daemon",
         run: conformance::check,
+    },
+    Step {
+        name: "soak",
+        about: "five minutes of load: flat memory, flat descriptors, every request answered",
+        run: campaign::check,
     },
 ];
 

@@ -41,8 +41,8 @@ impl Duplex {
     }
 }
 
-fn silent(what: impl std::fmt::Display) -> Trouble {
-    Trouble::Silent(what.to_string())
+fn ended(what: impl std::fmt::Display) -> Trouble {
+    Trouble::Ended(what.to_string())
 }
 
 pub(super) fn child(
@@ -54,13 +54,13 @@ pub(super) fn child(
     let mut command = Command::new(command);
     command.args(args).env_clear().envs(env.iter().cloned()).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().map_err(silent)?;
+    let mut child = command.spawn().map_err(ended)?;
     let (reader, writer) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
     Ok(Duplex { _child: Some(child), ..Duplex::lines(reader, writer, heard) })
 }
 
 pub(super) async fn socket(path: &Path, heard: mpsc::Sender<Heard>) -> Result<Duplex, Trouble> {
-    let (reader, writer) = UnixStream::connect(path).await.map_err(silent)?.into_split();
+    let (reader, writer) = UnixStream::connect(path).await.map_err(ended)?.into_split();
     Ok(Duplex::lines(reader, writer, heard))
 }
 
@@ -90,17 +90,17 @@ pub(super) async fn websocket(
     key: Option<&str>,
     heard: mpsc::Sender<Heard>,
 ) -> Result<Duplex, Trouble> {
-    let mut request = url.into_client_request().map_err(silent)?;
+    let mut request = url.into_client_request().map_err(ended)?;
     let headers = request.headers_mut();
     headers.insert("sec-websocket-protocol", "mcp".parse().unwrap());
     if let Some(key) = key {
         headers.insert("authorization", format!("Bearer {key}").parse().unwrap());
     }
     let host = request.uri().authority().unwrap().as_str().to_owned();
-    let stream = TcpStream::connect(host).await.map_err(silent)?;
-    stream.set_nodelay(true).map_err(silent)?;
+    let stream = TcpStream::connect(host).await.map_err(ended)?;
+    stream.set_nodelay(true).map_err(ended)?;
     let opened = tokio_tungstenite::client_async(request, stream).await;
-    let (socket, response) = opened.map_err(silent)?;
+    let (socket, response) = opened.map_err(ended)?;
     if response.headers().get("sec-websocket-protocol").is_none_or(|it| it != "mcp") {
         return Err(Trouble::Wrong("the sub-protocol `mcp` was not agreed".to_owned()));
     }

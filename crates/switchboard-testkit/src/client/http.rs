@@ -104,7 +104,7 @@ impl Http {
     pub(super) async fn stream(&mut self) -> Result<(), Trouble> {
         let request = self.request("GET").body(Full::default()).unwrap();
         let response = self.hyper.request(request).await;
-        let response = response.map_err(|error| Trouble::Silent(format!("GET: {error}")))?;
+        let response = response.map_err(|error| Trouble::Ended(format!("GET: {error}")))?;
         if response.status() != 200 {
             return Err(Trouble::Wrong(format!("GET: status {}", response.status())));
         }
@@ -214,16 +214,19 @@ impl Sse {
         let hyper = hyper();
         let request = builder("GET", url, key).header("accept", "text/event-stream");
         let response = hyper.request(request.body(Full::default()).unwrap()).await;
-        let response = response.map_err(|error| Trouble::Silent(format!("GET: {error}")))?;
+        let response = response.map_err(|error| Trouble::Ended(format!("GET: {error}")))?;
         if response.status() != 200 {
             return Err(Trouble::Wrong(format!("GET: status {}", response.status())));
         }
         let (told, endpoint) = oneshot::channel();
         let mut tasks = JoinSet::new();
         let to = heard.clone();
-        tasks.spawn(async move { events(response.into_body(), &to, Some(told)).await });
+        tasks.spawn(async move {
+            events(response.into_body(), &to, Some(told)).await;
+            let _ = to.send(Heard::Closed).await;
+        });
         let endpoint = endpoint.await;
-        let endpoint = endpoint.map_err(|_| Trouble::Silent("no `endpoint` came".to_owned()))?;
+        let endpoint = endpoint.map_err(|_| Trouble::Ended("no `endpoint` came".to_owned()))?;
         let origin_end = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
         let endpoint = match endpoint.starts_with('/') {
             true => format!("{}{endpoint}", &url[..origin_end]),

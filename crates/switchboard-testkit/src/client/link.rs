@@ -12,6 +12,8 @@ pub(super) enum Heard {
     Message(String),
     /// The HTTP response to a request is over.
     Ended { request: u64, status: u16 },
+    /// The connection itself is over.
+    Closed,
 }
 
 /// What the client sends with, and where what it hears arrives.

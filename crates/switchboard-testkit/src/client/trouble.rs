@@ -12,6 +12,8 @@ pub enum Trouble {
     Wrong(String),
     /// Nothing came.
     Silent(String),
+    /// The connection ended first, or could not be made.
+    Ended(String),
     /// It was not tried, because of something else.
     Barred(String),
 }
@@ -28,6 +30,7 @@ impl Trouble {
     pub(crate) fn while_waiting(self, what: &str) -> Self {
         match self {
             Self::Silent(why) => Self::Silent(format!("waiting for {what}: {why}")),
+            Self::Ended(why) => Self::Ended(format!("waiting for {what}: {why}")),
             other => other,
         }
     }
@@ -47,6 +50,7 @@ impl fmt::Display for Trouble {
             Self::Refused { code, message, data } => write!(f, "refused: {code} {message} {data}"),
             Self::Wrong(what) => write!(f, "wrong: {what}"),
             Self::Silent(what) => write!(f, "silent: {what}"),
+            Self::Ended(what) => write!(f, "ended: {what}"),
             Self::Barred(what) => f.write_str(what),
         }
     }

@@ -70,7 +70,7 @@ impl Visit<'_> {
             }
             let started = Instant::now();
             let (outcome, log) = self.attempt(&mut seat, feature).await;
-            silent += usize::from(matches!(outcome, Err(Trouble::Silent(_))));
+            silent += usize::from(matches!(outcome, Err(Trouble::Silent(_) | Trouble::Ended(_))));
             if silent == SILENT {
                 seat = Err(Trouble::Barred(format!("not tried after {SILENT} silent cells")));
             }

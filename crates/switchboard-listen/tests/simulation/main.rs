@@ -1,0 +1,129 @@
+//! The whole gateway in one thread, with time that passes only when nobody has anything to do:
+//! real conversations, catalog, pools, links and sessions between simulated clients and servers.
+//!
+//! A run is decided by its seed. `SWITCHBOARD_SEEDS=n` runs so many; `SWITCHBOARD_SEED=n` runs one
+//! and prints what happened. A seed that found a bug gets a name in `NAMED` and is always run.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod chance;
+mod checks;
+mod fleet;
+mod run;
+mod world;
+
+use std::io::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use world::Ground;
+
+/// Runs that a change must pass.
+const SEEDS: u64 = 2_000;
+
+/// What was found by a run, and the seed of that run.
+const NAMED: &[(&str, u64)] = &[];
+
+/// A future of the gateway is large where nothing is optimised.
+const STACK: usize = 16 << 20;
+
+#[test]
+fn what_was_found_stays_mended() {
+    let ground = Ground::new();
+    for (name, seed) in NAMED {
+        if let Err(report) = simulate(*seed, &ground) {
+            panic!("{name}: {report}");
+        }
+    }
+}
+
+#[test]
+fn the_invariants_hold_whatever_happens() {
+    let ground = Ground::new();
+    if let Some(seed) = number("SWITCHBOARD_SEED") {
+        return replay(seed, &ground);
+    }
+    let count = number("SWITCHBOARD_SEEDS").unwrap_or(SEEDS);
+    let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let enough = AtomicBool::new(false);
+    let threads = std::thread::available_parallelism().map_or(2, Into::into);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !enough.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if count <= seed {
+                        return;
+                    }
+                    if let Err(report) = simulate(seed, &ground) {
+                        let mut failed = failed.lock().unwrap();
+                        failed.push(report);
+                        // More of the same tell nothing new.
+                        enough.store(failed.len() >= 20, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "of {count} runs:\n{}", failed.join("\n"));
+}
+
+/// What makes the rest worth anything: the same seed is the same run.
+#[test]
+fn a_seed_decides_everything() {
+    let ground = Ground::new();
+    for seed in [1, 2, 3] {
+        let [first, second] = [(); 2].map(|()| {
+            let ground = ground.clone();
+            apart(seed, move || run::run(seed, &ground, true)).unwrap().1
+        });
+        let differs = first.iter().zip(&second).find(|(one, other)| one != other);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(first.len(), second.len(), "seed {seed}");
+    }
+}
+
+/// Runs one seed; what was wrong, if anything was.
+fn simulate(seed: u64, ground: &Ground) -> Result<(), String> {
+    let ground = ground.clone();
+    let wrong = match apart(seed, move || run::run(seed, &ground, false)) {
+        Ok((wrong, _)) => wrong,
+        Err(panic) => vec![panic],
+    };
+    match wrong.first() {
+        None => Ok(()),
+        Some(first) => {
+            let count = wrong.len();
+            Err(format!("seed {seed}: {first} ({count}; replay with SWITCHBOARD_SEED={seed})"))
+        }
+    }
+}
+
+fn replay(seed: u64, ground: &Ground) {
+    let ground = ground.clone();
+    let (wrong, lines) = apart(seed, move || run::run(seed, &ground, true)).unwrap();
+    // Past the runner of the tests, which shows only what failed.
+    let text = format!("\n{}\n", lines.join("\n"));
+    std::io::stdout().write_all(text.as_bytes()).unwrap();
+    assert!(wrong.is_empty(), "seed {seed}:\n{}", wrong.join("\n"));
+}
+
+/// Runs `what` in a thread of its own, in which chance begins at `seed`.
+fn apart<T: Send + 'static>(
+    seed: u64,
+    what: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || {
+        chance::begin(seed);
+        what()
+    });
+    thread.unwrap().join().map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no configuration")]
+fn number(name: &str) -> Option<u64> {
+    Some(std::env::var(name).ok()?.parse().expect("a number"))
+}
