@@ -61,15 +61,21 @@ impl Lines {
     }
 
     fn unfinished(&mut self) -> Option<Result<Bytes, LineError>> {
+        if self.skipping {
+            self.buffer.clear();
+            self.searched = 0;
+            return None;
+        }
         self.searched = self.buffer.len();
         // A `\r` may be half of the line's end.
         if without_return(&self.buffer).len() <= self.limit {
             return None;
         }
-        self.buffer.clear();
+        // Its memory goes with it: nobody knows when a line as long comes again.
+        self.buffer = BytesMut::with_capacity(READ_SIZE);
         self.searched = 0;
-        let first = !std::mem::replace(&mut self.skipping, true);
-        first.then_some(Err(LineError::TooLong { limit: self.limit }))
+        self.skipping = true;
+        Some(Err(LineError::TooLong { limit: self.limit }))
     }
 
     /// What is left when the stream ended: a last line without an end.
@@ -123,6 +129,16 @@ mod tests {
     fn a_line_that_is_too_long_is_reported_once_and_the_next_one_arrives() {
         check("123456789\nok\n", "(a line is longer than 8 bytes) ok |");
         check("12345678|9|0|1234567890|\nok\n", "| (a line is longer than 8 bytes) | | | ok |");
+    }
+
+    #[test]
+    fn a_line_without_end_takes_no_memory() {
+        let mut lines = Lines::new(1 << 20);
+        for _ in 0..64 {
+            lines.space().extend_from_slice(&[b'x'; super::READ_SIZE]);
+            let _ = lines.next_line();
+        }
+        assert!(lines.space().capacity() <= 4 * super::READ_SIZE, "{}", lines.space().capacity());
     }
 
     #[test]

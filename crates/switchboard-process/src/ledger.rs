@@ -71,11 +71,13 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Writes down a child that does not exist yet.
+    /// Writes down a child that does not exist yet; one that cannot be written down is not to exist.
     pub(crate) fn announce(&mut self, id: &ChildId, label: &str) -> io::Result<()> {
         let entry = Entry { label: label.to_owned(), process: None };
         self.page.children.insert(id.as_str().to_owned(), entry);
-        self.write()
+        self.write().inspect_err(|_| {
+            self.page.children.remove(id.as_str());
+        })
     }
 
     /// Writes down the process that an announced child has become.

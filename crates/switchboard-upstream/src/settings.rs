@@ -162,9 +162,12 @@ impl Settings {
     /// `cache::fingerprint`.
     pub fn kinds(&self) -> Vec<&'static str> {
         if !self.endpoints.is_empty() {
-            let mut kinds: Vec<_> = self.ways().iter().flat_map(Self::kinds).collect();
-            kinds.sort_unstable();
-            kinds.dedup();
+            let mut kinds = Vec::new();
+            for kind in self.ways().iter().flat_map(Self::kinds) {
+                if !kinds.contains(&kind) {
+                    kinds.push(kind);
+                }
+            }
             return kinds;
         }
         let kinds = [

@@ -42,11 +42,22 @@ struct State {
 /// All sessions of one listener. Bounded in number and in idle time, so that clients that never
 /// say goodbye cost nothing in the end.
 pub(crate) struct Sessions {
-    table: Mutex<HashMap<String, Arc<Session>>>,
+    table: Mutex<Table>,
     limit: usize,
     pub idle: Duration,
     budget: Arc<Budget>,
 }
+
+#[derive(Default)]
+struct Table {
+    sessions: HashMap<String, Arc<Session>>,
+    /// When those were last taken out whose time is over.
+    swept: Option<Instant>,
+}
+
+/// The longest time between two sweeps. At each opening they would make thousands of openings as
+/// many walks through thousands of sessions.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Random bytes of a session id: 192 bits cannot be guessed (the specification asks for an id that
 /// is "globally unique and cryptographically secure").
@@ -79,20 +90,20 @@ impl Sessions {
         });
         let mut table = self.table.lock().expect("no one panics holding it");
         self.sweep(&mut table);
-        if table.len() >= self.limit {
-            evict(&mut table);
+        if table.sessions.len() >= self.limit {
+            evict(&mut table.sessions);
         }
-        table.insert(session.id.clone(), Arc::clone(&session));
+        table.sessions.insert(session.id.clone(), Arc::clone(&session));
         session
     }
 
     /// The session, if it is there and `principal` opened it: to anyone else it does not exist.
     pub(crate) fn find(&self, id: &str, principal: &Principal) -> Option<Arc<Session>> {
         let mut table = self.table.lock().expect("no one panics holding it");
-        let session = table.get(id)?;
+        let session = table.sessions.get(id)?;
         if !session.is_alive(self.idle) {
             session.ended.cancel();
-            table.remove(id);
+            table.sessions.remove(id);
             return None;
         }
         let session = Arc::clone(session);
@@ -107,17 +118,22 @@ impl Sessions {
     pub(crate) fn count(&self) -> usize {
         let mut table = self.table.lock().expect("no one panics holding it");
         self.sweep(&mut table);
-        table.len()
+        table.sessions.len()
     }
 
     /// Ends the session that is idle for longest; false where there is none.
     pub(crate) fn make_room(&self) -> bool {
-        evict(&mut self.table.lock().expect("no one panics holding it"))
+        evict(&mut self.table.lock().expect("no one panics holding it").sessions)
     }
 
-    /// Ends those whose time is over.
-    fn sweep(&self, table: &mut HashMap<String, Arc<Session>>) {
-        table.retain(|_, session| {
+    /// Ends those whose time is over, unless that was done just now.
+    fn sweep(&self, table: &mut Table) {
+        let pause = SWEEP.min(self.idle / 8);
+        if table.swept.is_some_and(|swept| swept.elapsed() < pause) {
+            return;
+        }
+        table.swept = Some(Instant::now());
+        table.sessions.retain(|_, session| {
             let alive = session.is_alive(self.idle);
             if !alive {
                 session.ended.cancel();
@@ -128,7 +144,7 @@ impl Sessions {
 
     pub(crate) fn close(&self, session: &Session) {
         session.ended.cancel();
-        self.table.lock().expect("no one panics holding it").remove(&session.id);
+        self.table.lock().expect("no one panics holding it").sessions.remove(&session.id);
     }
 }
 

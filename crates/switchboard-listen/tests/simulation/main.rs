@@ -12,22 +12,33 @@ mod run;
 mod world;
 
 use std::io::Write as _;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, RwLock};
 
 use world::Ground;
 
-/// Runs that a change must pass.
+/// Runs that a change must pass: 38 ms of one core each where nothing is optimised, so 40 s on two
+/// (2026-11-21).
 const SEEDS: u64 = 2_000;
 
-/// What was found by a run, and the seed of that run.
-const NAMED: &[(&str, u64)] = &[];
+/// What was found by a run, and the seed of a run in which it shows. Another seed has to be found
+/// when the simulation changes; each has a test of its own as well, beside what was mended.
+const NAMED: &[(&str, u64)] = &[
+    ("an opening that is given up leaves its tasks", 1),
+    ("a server that hung reports on a call that was given up long ago", 1173),
+    ("a server that hung asks about a call that was given up long ago", 3896),
+];
+
+/// Held alone by a run that must be the same again: runs at the same time share the counters of the
+/// process, from which ids and the order of some choices follow.
+static ALONE: RwLock<()> = RwLock::new(());
 
 /// A future of the gateway is large where nothing is optimised.
 const STACK: usize = 16 << 20;
 
 #[test]
 fn what_was_found_stays_mended() {
+    let _others = ALONE.read();
     let ground = Ground::new();
     for (name, seed) in NAMED {
         if let Err(report) = simulate(*seed, &ground) {
@@ -38,6 +49,7 @@ fn what_was_found_stays_mended() {
 
 #[test]
 fn the_invariants_hold_whatever_happens() {
+    let _others = ALONE.read();
     let ground = Ground::new();
     if let Some(seed) = number("SWITCHBOARD_SEED") {
         return replay(seed, &ground);
@@ -71,16 +83,23 @@ fn the_invariants_hold_whatever_happens() {
 /// What makes the rest worth anything: the same seed is the same run.
 #[test]
 fn a_seed_decides_everything() {
+    let _alone = ALONE.write();
     let ground = Ground::new();
     for seed in [1, 2, 3] {
         let [first, second] = [(); 2].map(|()| {
             let ground = ground.clone();
             apart(seed, move || run::run(seed, &ground, true)).unwrap().1
         });
-        let differs = first.iter().zip(&second).find(|(one, other)| one != other);
+        let differs = first.iter().zip(&second).find(|(one, other)| plain(one) != plain(other));
         assert_eq!(differs, None, "seed {seed}");
         assert_eq!(first.len(), second.len(), "seed {seed}");
     }
+}
+
+/// A line without what is sealed: there is a date in it, that of the system.
+fn plain(line: &str) -> (&str, &str) {
+    let (before, sealed) = line.split_once("\"requestState\":\"").unwrap_or((line, ""));
+    (before, sealed.split_once('"').map_or("", |(_, after)| after))
 }
 
 /// Runs one seed; what was wrong, if anything was.

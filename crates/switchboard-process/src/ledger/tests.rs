@@ -36,6 +36,16 @@ fn file_is_private_and_lives_as_long_as_its_children() {
 }
 
 #[test]
+fn what_cannot_be_written_down_is_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let owner = OwnerId::random().unwrap();
+    let mut ledger = Ledger::create(directory.path(), owner.clone()).unwrap();
+    std::fs::remove_dir_all(directory.path()).unwrap();
+    assert!(ledger.announce(&owner.child(1), "github").is_err());
+    assert_eq!(ledger.labels(), [""; 0]);
+}
+
+#[test]
 fn other_files_are_not_ledgers() {
     let owner = "0123456789abcdef0123456789abcdef";
     assert!(Run::parse(&format!("children-{owner}-1-2.json")).is_some());

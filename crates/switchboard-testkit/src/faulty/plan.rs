@@ -88,6 +88,12 @@ impl Plan {
         Self { seed, chances, crash_at_start: 100, ..Self::default() }
     }
 
+    #[must_use]
+    pub fn without(mut self, fault: Fault) -> Self {
+        self.chances.retain(|(planned, _)| *planned != fault);
+        self
+    }
+
     pub(super) fn draw(&self, random: &mut Random) -> Option<Fault> {
         let mut drawn = random.below(1000);
         for (fault, chance) in &self.chances {

@@ -112,10 +112,6 @@ impl Client {
         self.shared.tell("notifications/initialized", &json!({}));
     }
 
-    pub fn manner(&self) -> Manner {
-        self.shared.manner
-    }
-
     pub fn is_over(&self) -> bool {
         self.shared.state().is_over
     }

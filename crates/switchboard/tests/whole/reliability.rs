@@ -328,9 +328,8 @@ fn a_thousand_clients_of_all_listeners_call_at_once() {
     });
 }
 
-/// Half of what the daemon keeps by default: opening one more looks at all of them, and a debug
-/// build takes minutes over the other half.
-const IDLE: u64 = 5_000;
+/// As many as a daemon keeps by default.
+const IDLE: u64 = 10_000;
 
 /// The bound of a session that nobody uses.
 const SESSION_BYTES: u64 = 24 << 10;
