@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use switchboard_core::CallerId;
+use switchboard_core::{CallerId, Principal};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -153,6 +153,19 @@ impl Calls {
         }
     }
 
+    /// The principal that a question which comes now must be of; `None` where it may be of several.
+    ///
+    /// Which call it is of can then not be found out by waiting either: a server may have answered
+    /// the one that asked, tired of waiting, and the call that is left is another's.
+    pub(crate) fn principal(&self, now: Instant) -> Option<Principal> {
+        let known = self.known();
+        let given_up = known.given_up.values().filter(|it| now <= it.end_for_others());
+        let given_up = given_up.map(|it| it.caller.principal());
+        let mut all = known.open.values().map(|caller| caller.principal()).chain(given_up);
+        let first = all.next()?.clone();
+        all.all(|other| *other == first).then_some(first)
+    }
+
     /// Waits until a question that came at `came` can be one client's only.
     pub(crate) async fn settled(&self, came: Instant) -> Whose {
         loop {
@@ -205,10 +218,14 @@ impl GivenUp {
             // What goes astray stays with its principal.
             (true, None) => self.at + GRACE,
             (true, Some(heard)) => heard.min(self.at + GRACE),
-            (false, None) => self.at + UNHEARD + GRACE,
-            (false, Some(heard)) => heard + GRACE,
+            (false, _) => self.end_for_others(),
         };
         came <= end
+    }
+
+    /// Until when what the server says may be about it where another principal could hear of it.
+    fn end_for_others(&self) -> Instant {
+        self.heard.map_or(self.at + UNHEARD, |heard| heard) + GRACE
     }
 }
 

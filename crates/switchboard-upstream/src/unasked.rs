@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use switchboard_core::Principal;
 use switchboard_mcp::{Era, Json, Method, ProtocolVersion, RequestId, RpcError, code, encode};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -60,6 +61,14 @@ pub(crate) struct Asked {
     pub id: RequestId,
     pub method: Method,
     pub params: Option<Json>,
+}
+
+/// What was known of a question when it came.
+struct Arrived {
+    came: Instant,
+    whose: Whose,
+    /// Of whom it must be where it may be of several calls; `None` where of several principals.
+    principal: Option<Principal>,
 }
 
 impl Unasked {
@@ -134,10 +143,11 @@ impl Unasked {
             Err(error) => return reply(encode::error(Some(&asked.id), &error)),
         };
         let this = Arc::clone(self);
-        let came = Instant::now();
+        // Looked at before anything else that the server says: an answer may come right behind it.
+        let arrived = this.arrived(&origin);
         self.tasks.spawn(async move {
             let id = asked.id.clone();
-            if let Some(outcome) = this.put(asked, (origin, came), &question).await {
+            if let Some(outcome) = this.put(asked, arrived, &question).await {
                 reply(on_one_line(encode::outcome(&id, &outcome)));
             }
         });
@@ -166,22 +176,36 @@ impl Unasked {
         }
     }
 
+    fn arrived(&self, origin: &Origin) -> Arrived {
+        let came = Instant::now();
+        let whose = self.asker(origin, came);
+        let principal = match whose {
+            Whose::Several => self.calls.principal(came),
+            Whose::Nobody | Whose::One(_) => None,
+        };
+        Arrived { came, whose, principal }
+    }
+
+    /// Whose a question is, as far as that can be found out: by waiting, among the calls of one
+    /// principal; of several it is never guessed.
+    async fn settled(&self, arrived: Arrived) -> Whose {
+        let Arrived { came, whose, principal } = arrived;
+        let (Whose::Several, Some(principal)) = (&whose, principal) else { return whose };
+        match tokio::time::timeout(HOLD, self.calls.settled(came)).await {
+            Ok(Whose::One(caller)) if *caller.principal() != principal => Whose::Several,
+            Ok(whose) => whose,
+            Err(_) => Whose::Several,
+        }
+    }
+
     /// Puts a question to the client it belongs to; `None` where the server wants no answer now.
     async fn put(
         &self,
         asked: Asked,
-        (origin, came): (Origin, Instant),
+        arrived: Arrived,
         question: &Question,
     ) -> Option<Result<Json, RpcError>> {
-        let whose = async {
-            match self.asker(&origin, came) {
-                Whose::Several => {
-                    let settled = tokio::time::timeout(HOLD, self.calls.settled(came)).await;
-                    settled.unwrap_or(Whose::Several)
-                }
-                whose => whose,
-            }
-        };
+        let whose = self.settled(arrived);
         let caller = tokio::select! {
             biased;
             () = question.withdrawn() => return None,

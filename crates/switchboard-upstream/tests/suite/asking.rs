@@ -207,6 +207,30 @@ pub(crate) async fn a_question_is_held_until_it_can_only_be_one_clients() {
     stage.end().await;
 }
 
+/// Its server may have given up waiting and answered the call that it is of.
+pub(crate) async fn a_question_is_never_held_for_another_principal() {
+    let stage = Stage::new(LEGACY, tools()).await;
+    let (ann, bob) = (Client::of("ann", yes()), Client::of("bob", yes()));
+    let of_ann = stage.call(&ann).await;
+    let of_bob = stage.call(&bob).await;
+    stage.puppet.ask(1, "elicitation/create", json!({ "message": "whose?" })).await;
+    assert_eq!(stage.puppet.response(1).await, "-32603", "nobody knows whose it is");
+    stage.finish(of_ann).await;
+    stage.finish(of_bob).await;
+    // Held for two sessions of ann, who are done when only bob is left.
+    let [one, other] = [Client::of("ann", yes()), Client::of("ann", yes())];
+    let (of_one, of_other) = (stage.call(&one).await, stage.call(&other).await);
+    stage.puppet.ask(2, "elicitation/create", json!({ "message": "which?" })).await;
+    stage.settle().await;
+    let of_bob = stage.call(&bob).await;
+    stage.finish(of_one).await;
+    stage.finish(of_other).await;
+    assert_eq!(stage.puppet.response(2).await, "-32603");
+    stage.finish(of_bob).await;
+    assert_eq!((ann.heard(), bob.heard()), (vec![], vec![]));
+    stage.end().await;
+}
+
 pub(crate) async fn a_question_that_is_taken_back_is_dropped() {
     let stage = Stage::new(LEGACY, tools()).await;
     let client = Client::new(everything(), None);

@@ -278,6 +278,7 @@ impl Puppet {
 
 /// A client that can be asked, and keeps what it hears.
 pub(crate) struct Client {
+    principal: &'static str,
     caller: CallerId,
     capabilities: Value,
     version: ProtocolVersion,
@@ -292,6 +293,10 @@ impl Client {
         Arc::new(Self::plain(capabilities, answer))
     }
 
+    pub(crate) fn of(principal: &'static str, answer: Option<Result<Value, i64>>) -> Arc<Self> {
+        Arc::new(Self { principal, ..Self::plain(json!({ "elicitation": {} }), answer) })
+    }
+
     /// One that cannot be asked, and wants to hear so much.
     pub(crate) fn logging(log_level: Option<LogLevel>) -> Arc<Self> {
         Arc::new(Self { log_level, ..Self::plain(json!({}), None) })
@@ -299,6 +304,7 @@ impl Client {
 
     fn plain(capabilities: Value, answer: Option<Result<Value, i64>>) -> Self {
         Self {
+            principal: "ann",
             caller: CallerId::unique(),
             capabilities,
             version: ProtocolVersion::NEWEST_LEGACY,
@@ -309,7 +315,7 @@ impl Client {
     }
 
     pub(crate) fn context(self: &Arc<Self>) -> Context {
-        let mut context = Context::new(Principal::new("ann"), self.version);
+        let mut context = Context::new(Principal::new(self.principal), self.version);
         context.caller = self.caller;
         context.capabilities = ClientCapabilities::read(Json::encode(&self.capabilities));
         context.client = Some(Arc::clone(self) as Arc<dyn Peer>);
