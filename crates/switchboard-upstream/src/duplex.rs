@@ -160,7 +160,7 @@ impl<C: Carrier + 'static> Duplex<C> {
             Incoming::Request { id, method, params } => {
                 let this = Arc::clone(self);
                 let asked = Asked { id, method, params };
-                self.unasked.request(asked, Origin::Shared, move |answer| this.say(answer));
+                self.unasked.request(asked, &Origin::Shared, move |answer| this.say(answer));
             }
         }
         Ok(())

@@ -63,6 +63,7 @@ pub(crate) async fn follow(
         current: None,
         missed,
         missed_lists: false,
+        has_failed: false,
         reopening: Reopening::default(),
     };
     loop {
@@ -83,6 +84,8 @@ struct Listener<'a> {
     /// What may have changed while nobody listened.
     missed: BTreeSet<Arc<str>>,
     missed_lists: bool,
+    /// What was asked for last did not come about, and some of it may later.
+    has_failed: bool,
     reopening: Reopening,
 }
 
@@ -109,8 +112,11 @@ impl<'a> Listener<'a> {
                 self.current = Some(listening);
                 self.acknowledged(&filter, acknowledgement.as_ref());
             }
-            Opened::Refused(error) => self.refuse(&filter, &error),
-            Opened::Ended => {}
+            Opened::Refused(error) => {
+                self.refuse(&filter, &error);
+                self.has_failed = true;
+            }
+            Opened::Ended => self.has_failed = true,
         }
     }
 
@@ -118,9 +124,8 @@ impl<'a> Listener<'a> {
     async fn listen(&mut self) {
         let news = self.shared.subscriptions.news();
         let Some(current) = &mut self.current else {
-            let nothing = self.lists.is_empty()
-                && self.shared.subscriptions.wanted().is_subset(&self.refused);
-            if nothing {
+            // What became wanted since it was looked at is news already, and nothing to pause for.
+            if !std::mem::take(&mut self.has_failed) {
                 return news.await;
             }
             return tokio::time::sleep(self.reopening.pause(Duration::ZERO)).await;

@@ -157,41 +157,45 @@ impl Roster {
     }
 
     /// Another instance, where there may be one more and all that there are have calls under way.
-    pub(crate) fn grow(&self) {
-        let Some(pool) = self.pool else { return };
+    pub(crate) fn grow(&self) -> Option<Arc<Seat>> {
+        let pool = self.pool?;
         let shared = self.shared.load();
         let is_free = |seat: &Arc<Seat>| seat.load.in_flight() == 0;
         if shared.len() >= pool.max || shared.iter().any(is_free) {
-            return;
+            return None;
         }
         drop(shared);
-        self.add(pool.max, Some(pool.idle.as_duration()));
+        self.add(pool.max, Some(pool.idle.as_duration()))
     }
 
-    /// Sees to it that the instances run that always do, once there is one call.
-    pub(crate) fn wake(&self) {
-        if let Some(pool) = self.pool {
-            while self.shared.load().len() < pool.min.min(pool.max) && self.add(pool.min, None) {}
-        }
+    /// Sees to it that the instances run that always do, once there is one call; gives those that
+    /// there were not.
+    pub(crate) fn wake(&self) -> Vec<Arc<Seat>> {
+        let least = self.pool.map_or(0, |pool| pool.min.min(pool.max));
+        let added = std::iter::from_fn(|| self.add(least, None)).collect();
         for seat in self.shared.load().iter().filter(|seat| !seat.endpoint.is_open()) {
             seat.endpoint.wake();
         }
+        added
     }
 
     /// Adds an instance to a pool that has fewer than `most`. It stops by itself after `idle`.
-    fn add(&self, most: usize, idle: Option<Duration>) -> bool {
+    fn add(&self, most: usize, idle: Option<Duration>) -> Option<Arc<Seat>> {
+        if self.shared.load().len() >= most {
+            return None;
+        }
         let mut changing = self.changing();
         let shared = self.shared.load();
         if changing.is_closed || shared.len() >= most {
-            return false;
+            return None;
         }
         let seat = self.make(&mut changing, 0, idle);
         seat.endpoint.wake();
         let mut more = Vec::clone(&shared);
-        more.push(seat);
+        more.push(Arc::clone(&seat));
         tracing::info!(upstream = &*self.upstream, instances = more.len(), "the pool grew");
         self.shared.store(Arc::new(more));
-        true
+        Some(seat)
     }
 
     /// Drops what is beyond the least of a pool and has been stopped for want of calls.

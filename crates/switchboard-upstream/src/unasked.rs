@@ -129,12 +129,12 @@ impl Unasked {
     pub(crate) fn request(
         self: &Arc<Self>,
         asked: Asked,
-        origin: Origin,
+        origin: &Origin,
         reply: impl FnOnce(Vec<u8>) + Send + 'static,
     ) {
         // It is at work on a call.
         self.silence.end();
-        let question = match self.at_once(&asked.method, &origin) {
+        let question = match self.at_once(&asked.method, origin) {
             Some(outcome) => return reply(encode::outcome(&asked.id, &outcome)),
             None => self.questions.open(&asked.id),
         };
@@ -144,7 +144,7 @@ impl Unasked {
         };
         let this = Arc::clone(self);
         // Looked at before anything else that the server says: an answer may come right behind it.
-        let arrived = this.arrived(&origin);
+        let arrived = this.arrived(origin);
         self.tasks.spawn(async move {
             let id = asked.id.clone();
             if let Some(outcome) = this.put(asked, arrived, &question).await {

@@ -167,7 +167,9 @@ impl Upstream {
 
     /// Asks for the server to run, without waiting for it.
     pub fn wake(&self) {
-        self.roster.wake();
+        for seat in self.roster.wake() {
+            self.outliers.join(seat.key);
+        }
     }
 
     /// Ends the server for good; returns when nothing of it is left.
@@ -390,8 +392,10 @@ impl Peer for Upstream {
         self.budget.call();
         let seats = self.roster.seats(context)?;
         if matches!(seats, Seats::Several(_)) {
-            self.roster.wake();
-            self.roster.grow();
+            self.wake();
+            if let Some(seat) = self.roster.grow() {
+                self.outliers.join(seat.key);
+            }
         }
         let began = self.now();
         let answer = self.along(&seats, context, end, request).await;

@@ -264,7 +264,7 @@ impl Reading<'_> {
                 let link = Arc::clone(self.link);
                 let asked = Asked { id, method, params };
                 let who = self.who.cloned();
-                self.link.unasked.request(asked, self.origin.clone(), move |answer| {
+                self.link.unasked.request(asked, &self.origin, move |answer| {
                     // A server that does not take the answer gets none.
                     link.say(who, answer);
                 });

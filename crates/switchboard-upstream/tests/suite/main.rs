@@ -75,6 +75,7 @@ switchboard_testkit::tests![
     asking::configured_roots_answer_where_no_client_does,
     asking::a_question_is_held_until_it_can_only_be_one_clients,
     asking::a_question_is_never_held_for_another_principal,
+    asking::a_question_that_is_held_is_for_its_principal,
     asking::a_question_that_is_taken_back_is_dropped,
     asking::a_question_ends_with_its_call,
     asking::a_question_ends_when_the_client_leaves,
