@@ -144,7 +144,12 @@ async fn beside_streams(house: &House) {
 }
 
 pub(crate) async fn a_thousand_sessions_come_and_go() {
-    let house = House::with(|config| config.connections = 5_000).await;
+    let house = House::with(|config| {
+        config.connections = 5_000;
+        // All at once in one process with their clients, which may be busy for long.
+        config.header_timeout = switchboard_config::TimeSpan::from_secs(60);
+    })
+    .await;
     let talks = (0..1_000).map(|_| Talk::legacy(&house, Carrier::Sse, "2025-11-25"));
     let mut talks = join_all(talks).await;
     house.list(&["echo", "more"]);
