@@ -15,6 +15,8 @@ use crate::process;
 pub(crate) struct Load {
     address: String,
     request: Arc<[u8]>,
+    /// Part of the answer.
+    answer: &'static str,
 }
 
 /// What one measurement found.
@@ -29,7 +31,7 @@ pub(crate) struct Sample {
 
 impl Load {
     /// Calls `tool` with a short message, in the stateless revision.
-    pub(crate) fn new(address: &str, key: Option<&str>, tool: &str) -> Self {
+    pub(crate) fn new(address: &str, key: Option<&str>, tool: &str, answer: &'static str) -> Self {
         let body = serde_json::json!({
             "jsonrpc": "2.0",
             "id": 1,
@@ -53,7 +55,7 @@ impl Load {
              Mcp-Method: tools/call\r\nMcp-Name: {tool}\r\n{key}Content-Length: {}\r\n\r\n{body}",
             body.len(),
         );
-        Self { address: host, request: request.into_bytes().into() }
+        Self { address: host, request: request.into_bytes().into(), answer }
     }
 
     pub(crate) async fn run(
@@ -90,7 +92,7 @@ impl Load {
         let mut running = tokio::task::JoinSet::new();
         for _ in 0..clients {
             let request = Arc::clone(&self.request);
-            running.spawn(client(address, request, end));
+            running.spawn(client(address, request, self.answer, end));
         }
         let mut latencies = Vec::new();
         while let Some(client) = running.join_next().await {
@@ -100,7 +102,12 @@ impl Load {
     }
 }
 
-async fn client(address: SocketAddr, request: Arc<[u8]>, end: Instant) -> Result<Vec<Duration>> {
+async fn client(
+    address: SocketAddr,
+    request: Arc<[u8]>,
+    answer: &'static str,
+    end: Instant,
+) -> Result<Vec<Duration>> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut latencies = Vec::with_capacity(1 << 16);
@@ -108,38 +115,58 @@ async fn client(address: SocketAddr, request: Arc<[u8]>, end: Instant) -> Result
     while Instant::now() < end {
         let started = Instant::now();
         stream.write_all(&request).await?;
-        read_response(&mut stream, &mut buffer).await?;
+        read_response(&mut stream, &mut buffer, answer).await?;
         latencies.push(started.elapsed());
     }
     Ok(latencies)
 }
 
-/// Reads one response with a length, and makes sure that it is the answer of the tool.
-async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
+/// Reads one response, and makes sure that it is the answer of the tool.
+async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>, answer: &str) -> Result<()> {
     buffer.clear();
-    let mut whole = None;
-    while whole.is_none_or(|whole| buffer.len() < whole) {
+    let mut end = None;
+    while !end.as_ref().is_some_and(|end: &End| end.is_reached(buffer)) {
         if stream.read_buf(buffer).await? == 0 {
             bail!("the connection was closed");
         }
-        if whole.is_none() {
-            whole = response_length(buffer)?;
+        if end.is_none() {
+            end = End::read(buffer)?;
         }
     }
-    if !buffer.starts_with(b"HTTP/1.1 200") || !contains(buffer, b"lazy dog") {
+    if !buffer.starts_with(b"HTTP/1.1 200") || !contains(buffer, answer.as_bytes()) {
         bail!("unexpected answer: {}", String::from_utf8_lossy(buffer));
     }
     Ok(())
 }
 
-fn response_length(buffer: &[u8]) -> Result<Option<usize>> {
-    let Some(head) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else {
-        return Ok(None);
-    };
-    let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
-    let length: usize = length.with_context(|| format!("no length: {text}"))?.trim().parse()?;
-    Ok(Some(head + 4 + length))
+/// Where a response ends.
+enum End {
+    After(usize),
+    /// With a chunk that is empty.
+    Chunk,
+}
+
+impl End {
+    /// `None` before the head is complete.
+    fn read(buffer: &[u8]) -> Result<Option<Self>> {
+        let Some(head) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
+        if text.contains("transfer-encoding: chunked") {
+            return Ok(Some(Self::Chunk));
+        }
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let length: usize = length.with_context(|| format!("no length: {text}"))?.trim().parse()?;
+        Ok(Some(Self::After(head + 4 + length)))
+    }
+
+    fn is_reached(&self, buffer: &[u8]) -> bool {
+        match self {
+            Self::After(length) => *length <= buffer.len(),
+            Self::Chunk => buffer.ends_with(b"\r\n0\r\n\r\n"),
+        }
+    }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -1,9 +1,9 @@
 //! Drives a daemon as people install it and the same server directly, side by side in one run.
 //!
 //! Machines differ and are shared, so only what is measured in one run is compared: every figure
-//! of the daemon is printed as a ratio to the direct one, and the rounds take turns. The server is
-//! the daemon's own demonstration server, which is faster than servers written with the SDKs: a
-//! slow server would hide what a gateway costs.
+//! of the daemon is printed as a ratio to the direct one, and the rounds take turns. There are two
+//! servers: the daemon's own, which is faster than any that is written with an SDK, so that nothing
+//! hides what a gateway costs; and one that is written with one, as those that people have.
 
 mod front;
 mod fronts;
@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result};
 
 use crate::load::{Load, Sample};
 use crate::report::{Row, Table};
-use crate::setup::{Daemon, Server};
+use crate::setup::{Daemon, Server, Subject};
 
 /// How many clients keep a connection and call without a pause.
 const CLIENTS: [usize; 3] = [1, 10, 100];
@@ -38,18 +38,33 @@ const LAZY_UPSTREAMS: usize = 50;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1);
-    let program =
-        PathBuf::from(arguments.next().context("usage: switchboard-bench PROGRAM [--quick]")?);
-    let quick = arguments.any(|argument| argument == "--quick");
+    let usage = "usage: switchboard-bench PROGRAM SDK_SERVER [--quick]";
+    let program = PathBuf::from(arguments.next().context(usage)?);
+    let sdk_server = PathBuf::from(arguments.next().context(usage)?);
+    let quick = match arguments.next() {
+        None => false,
+        Some(argument) if argument == "--quick" => true,
+        Some(argument) => anyhow::bail!("`{}` is no option; {usage}", argument.display()),
+    };
     let (rounds, length) = if quick { (1, LENGTH / 4) } else { (ROUNDS, LENGTH) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let server = Server::start(&program).await?;
-        let daemon = Daemon::start(&program, &server.address).await?;
-        let table = compare(&server, &daemon, rounds, length).await?;
-        report::line(&table.render());
+        let subject = Subject::demo(&program);
+        let server = Server::start(&subject).await?;
+        let daemon = Daemon::start(&program, &subject, &server.address).await?;
+        let table = compare(&subject, &server, &daemon, rounds, length).await?;
+        report::line(&table.render(subject.name));
         report::line(&fronts::compare(&daemon, rounds).await?);
         daemon.stop().await?;
+        drop(server);
+
+        let subject = Subject::sdk(&sdk_server);
+        let server = Server::start(&subject).await?;
+        let daemon = Daemon::start(&program, &subject, &server.address).await?;
+        let table = compare(&subject, &server, &daemon, rounds, length).await?;
+        report::line(&table.render(subject.name));
+        daemon.stop().await?;
+
         let rest = setup::at_rest(&program, LAZY_UPSTREAMS, if quick { 3 } else { STARTS }).await?;
         report::line(&rest.render());
         Ok(())
@@ -57,14 +72,19 @@ fn main() -> Result<()> {
 }
 
 async fn compare(
+    subject: &Subject,
     server: &Server,
     daemon: &Daemon,
     rounds: usize,
     length: Duration,
 ) -> Result<Table> {
-    let direct = Load::new(&server.address, None, "echo");
-    let over_stdio = Load::new(&daemon.address, Some(&daemon.key), "stdio__echo");
-    let over_http = Load::new(&daemon.address, Some(&daemon.key), "http__echo");
+    let Subject { tool, answer, .. } = subject;
+    let direct = Load::new(&server.address, None, tool, answer);
+    let through = |upstream: &str| {
+        let tool = format!("{upstream}__{tool}");
+        Load::new(&daemon.address, Some(&daemon.key), &tool, answer)
+    };
+    let (over_stdio, over_http) = (through("stdio"), through("http"));
     let mut table = Table::default();
     for clients in CLIENTS {
         let mut samples: [Vec<Sample>; 3] = Default::default();

@@ -20,10 +20,12 @@ pub(crate) struct Row {
 }
 
 impl Table {
-    pub(crate) fn render(&self) -> String {
-        let mut out = String::from(
-            "tools/call of `echo`; direct is the same server over HTTP without a gateway\n\n\
-             clients  way                  calls/s  of direct   p50 µs  added µs   p99 µs  CPU µs/call  of direct\n",
+    /// `server` is whose calls they are.
+    pub(crate) fn render(&self, server: &str) -> String {
+        let mut out =
+            format!("tools/call of {server}; direct is the same over HTTP, without a gateway\n\n");
+        out.push_str(
+            "clients  way                  calls/s  of direct   p50 µs  added µs   p99 µs  CPU µs/call  of direct\n",
         );
         for row in &self.rows {
             let ways = [

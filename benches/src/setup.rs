@@ -1,6 +1,6 @@
 //! The server and the daemon under test, each in a home of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,7 +14,48 @@ use tokio::time::Instant;
 use crate::process;
 use crate::report::AtRest;
 
-/// The demonstration server over HTTP.
+/// A server program, and what it is asked.
+pub(crate) struct Subject {
+    /// For people.
+    pub name: &'static str,
+    pub program: PathBuf,
+    /// What makes it serve its standard streams.
+    pub stdio: &'static [&'static str],
+    /// What makes it serve HTTP, at an address that it prints.
+    pub http: &'static [&'static str],
+    pub tool: &'static str,
+    /// Part of what the tool answers.
+    pub answer: &'static str,
+}
+
+impl Subject {
+    /// Our own, which answers faster than servers that are written with the SDKs: a slow server
+    /// hides what a gateway costs.
+    pub(crate) fn demo(program: &Path) -> Self {
+        Self {
+            name: "the demonstration server",
+            program: program.to_owned(),
+            stdio: &["demo"],
+            http: &["demo", "--http"],
+            tool: "echo",
+            answer: "lazy dog",
+        }
+    }
+
+    /// The fixture of the conformance suite, which is written with the Rust SDK.
+    pub(crate) fn sdk(program: &Path) -> Self {
+        Self {
+            name: "a server written with the Rust SDK",
+            program: program.to_owned(),
+            stdio: &["--era", "both", "--stdio"],
+            http: &["--era", "both", "--http", "0"],
+            tool: "test_simple_text",
+            answer: "simple text response",
+        }
+    }
+}
+
+/// A server over HTTP.
 pub(crate) struct Server {
     pub address: String,
     pub pid: u32,
@@ -22,19 +63,24 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(program: &Path) -> Result<Self> {
-        let mut command = Command::new(program);
-        command.args(["demo", "--http"]).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn()?;
-        let stderr = child.stderr.take().context("piped")?;
-        let mut lines = BufReader::new(stderr).lines();
-        let address = lines.next_line().await?.context("the server said nothing")?;
+    pub(crate) async fn start(subject: &Subject) -> Result<Self> {
+        let mut command = Command::new(&subject.program);
+        command.args(subject.http).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn()?;
+        let stdout = BufReader::new(child.stdout.take().context("piped")?);
+        let stderr = BufReader::new(child.stderr.take().context("piped")?);
+        let (mut said, mut noted) = (stdout.lines(), stderr.lines());
+        let address = tokio::select! {
+            Ok(Some(line)) = said.next_line() => line,
+            Ok(Some(line)) = noted.next_line() => line,
+            else => bail!("the server said nothing"),
+        };
         let pid = child.id().context("the server is gone")?;
         Ok(Self { address, pid, _child: child })
     }
 }
 
-/// A daemon with the demonstration server behind it, over standard input and output (`stdio`) and
+/// A daemon with a server behind it, over standard input and output (`stdio`) and
 /// over HTTP (`http`), there also in one era only (`modern`, `legacy`).
 pub(crate) struct Daemon {
     pub address: String,
@@ -48,7 +94,7 @@ pub(crate) struct Daemon {
 /// A home directory with the program to run in it.
 struct Home {
     directory: TempDir,
-    program: std::path::PathBuf,
+    program: PathBuf,
 }
 
 impl Home {
@@ -81,16 +127,16 @@ impl Home {
 }
 
 impl Daemon {
-    pub(crate) async fn start(program: &Path, server: &str) -> Result<Self> {
-        let program = std::path::absolute(program)?;
+    pub(crate) async fn start(program: &Path, subject: &Subject, server: &str) -> Result<Self> {
+        let (child, args) = (std::path::absolute(&subject.program)?, subject.stdio);
         let config = format!(
             "[http]\nport = 0\n\
-             [upstream.stdio]\nstart = \"eager\"\nstdio = {{ command = {program:?}, args = [\"demo\"] }}\n\
+             [upstream.stdio]\nstart = \"eager\"\nstdio = {{ command = {child:?}, args = {args:?} }}\n\
              [upstream.http]\nstart = \"eager\"\nhttp = {{ url = {server:?} }}\n\
              [upstream.modern]\nera = \"modern\"\nstart = \"eager\"\nhttp = {{ url = {server:?} }}\n\
              [upstream.legacy]\nera = \"legacy\"\nstart = \"eager\"\nhttp = {{ url = {server:?} }}\n",
         );
-        let home = Home::new(&program, &config)?;
+        let home = Home::new(program, &config)?;
         home.run(&["start"]).await?;
         let key = home.run(&["show-key", "--quiet"]).await?;
         let ready = |status: &Value| {
@@ -115,7 +161,7 @@ impl Daemon {
     }
 
     /// Where clients of the same user are served, a message a line.
-    pub(crate) fn socket(&self) -> std::path::PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.home.directory.path().join("s/default/mcp.sock")
     }
 

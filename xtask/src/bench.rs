@@ -8,11 +8,13 @@ use crate::process;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
-    let packages = ["--package", "switchboard", "--package", "switchboard-bench"];
+    let packages = ["switchboard", "switchboard-bench", "switchboard-conformance"];
+    let packages = packages.iter().flat_map(|name| ["--package", name]);
     // As people install it.
-    process::run(workspace.cargo(&["build", "--profile", "dist"]).args(packages))?;
+    process::run(workspace.cargo(&["build", "--profile", "dist"]).args(packages).arg("--bins"))?;
     let built = workspace.root().join("target/dist");
     let mut bench = Command::new(built.join("switchboard-bench"));
-    process::run(bench.arg(built.join("switchboard")).args(arguments))?;
+    bench.args([built.join("switchboard"), built.join("conformance-server")]);
+    process::run(bench.args(arguments))?;
     Ok(ExitCode::SUCCESS)
 }

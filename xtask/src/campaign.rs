@@ -43,8 +43,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 }
 
 fn run(workspace: &Workspace, kind: &str, arguments: &[&str]) -> Result<()> {
-    let packages = ["--package", "switchboard", "--package", "switchboard-testkit"];
-    process::run(workspace.cargo(&["build", "--bins"]).args(packages))?;
+    process::run(&mut workspace.build(&["switchboard", "switchboard-campaign"]))?;
     let built = workspace.root().join("target/debug");
     let mut campaign = Command::new(built.join("switchboard-campaign"));
     process::run(campaign.arg(kind).arg(built.join("switchboard")).args(arguments))

@@ -37,8 +37,8 @@ const AT_ONCE: usize = 3;
 const SECOND_TRIES: usize = 8;
 
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let packages = ["--package", "switchboard", "--package", "switchboard-conformance"];
-    process::run(workspace.cargo(&["build"]).args(packages))?;
+    let programs = ["switchboard", "conformance-server", "conformance-client"];
+    process::run(&mut workspace.build(&programs))?;
     let list = workspace.root().join("conformance/expected.txt");
     let list = fs::read_to_string(&list).with_context(|| format!("read {}", list.display()))?;
     let expected = Expected::parse(&list).context("conformance/expected.txt")?;

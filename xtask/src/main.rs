@@ -9,6 +9,7 @@ mod check;
 mod conformance;
 mod deny;
 mod fuzz;
+mod postgres;
 mod process;
 mod ranks;
 mod report;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -40,8 +41,18 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 }
 
 pub(crate) fn is_on_path(program: &str) -> bool {
-    env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+    on_path(program).is_some()
+}
+
+/// The file that the shell would run.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+}
+
+pub(crate) fn is_root() -> Result<bool> {
+    let user = capture(Command::new("id").arg("--user")).context("ask who we are")?;
+    Ok(user.trim() == "0")
 }
 
 fn cannot_start(command: &Command, error: io::Error) -> anyhow::Error {
@@ -50,7 +61,7 @@ fn cannot_start(command: &Command, error: io::Error) -> anyhow::Error {
 }
 
 /// The command as one would type it.
-fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let settings = command.get_envs().filter_map(|(name, value)| {
         Some(format!("{}={}", name.to_str()?, quoted(value?.to_str()?)))
     });

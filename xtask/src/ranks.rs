@@ -41,6 +41,8 @@ const RANKS: &[(u8, &[&str])] = &[
             "switchboard-function",
             "switchboard-auth",
             "switchboard-store",
+            "switchboard-policy",
+            "switchboard-history",
             "switchboard-cluster",
             "switchboard-admin",
             "switchboard-telemetry",

@@ -8,6 +8,8 @@
 //!                                 the conformance suite, mcp-remote, supergateway
 //! ```
 //!
+//! PostgreSQL is one of Debian's packages, installed where no server answers; see [`crate::postgres`].
+//!
 //! Versions are pinned in `xtask/peers`. To move one, change `package.json` and run `npm install
 //! --package-lock-only` there, or write the `pip freeze` of a fresh environment, made with the oldest
 //! Python we serve, into the requirements.

@@ -91,6 +91,8 @@ async fn http(shared: Arc<Shared>, port: u16) -> Result<()> {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
+        // Events are written in pieces, and each would wait for the client to confirm the last.
+        stream.set_nodelay(true)?;
         let service = service.clone();
         let answer = hyper::service::service_fn(move |request| {
             let mut service = service.clone();

@@ -132,8 +132,9 @@ fn cipher(digest: [u8; 32]) -> XChaCha20Poly1305 {
 }
 
 fn associated(purpose: Purpose, principal: &Principal) -> Vec<u8> {
-    // No purpose contains the byte between them, so no two pairs read the same.
-    [purpose.as_str().as_bytes(), b"\0", principal.subject.as_bytes()].concat()
+    // No purpose and no tenant contains the byte between them, so no two of them read the same.
+    let (tenant, subject) = (principal.tenant.as_str(), &*principal.subject);
+    [purpose.as_str(), tenant, subject].join("\0").into_bytes()
 }
 
 fn seconds(time: SystemTime) -> u64 {

@@ -2,6 +2,7 @@
 //!
 //! Only the daemon's user can open the socket (mode 0600), so nothing here carries a credential.
 
+mod calls;
 mod client;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::detach::Report;
 
+pub use self::calls::{CallFilter, RecordedCall, RecordedCalls, Replayed};
 pub use self::client::{Client, ControlError, Replies};
 
 /// What can be asked of a running daemon.
@@ -32,6 +34,32 @@ pub enum Command {
     /// Where a call of `tool`, by the name that clients know, would go now. `arguments` are those of
     /// the call, a JSON object as text. Answered with [`Reply::Explained`].
     Explain { tool: String, arguments: String },
+    /// Calls that were recorded, the newest first, of the default tenant where none is named; `after`
+    /// is what the page before gave. Answered with [`Reply::Calls`].
+    Calls {
+        #[serde(default)]
+        tenant: Option<String>,
+        #[serde(default)]
+        filter: CallFilter,
+        #[serde(default)]
+        after: Option<String>,
+        limit: u32,
+    },
+    /// One of them. Answered with [`Reply::Call`].
+    Call {
+        #[serde(default)]
+        tenant: Option<String>,
+        id: String,
+    },
+    /// Makes one of them again, at the upstream `against` where one is named. Answered with
+    /// [`Reply::Replayed`].
+    Replay {
+        #[serde(default)]
+        tenant: Option<String>,
+        id: String,
+        #[serde(default)]
+        against: Option<String>,
+    },
     /// Asked by a process that is to take the daemon's place. Answered with [`Reply::HandedOver`],
     /// which brings the lock and the listening sockets as descriptors (unix(7), `SCM_RIGHTS`). The
     /// daemon goes on as before until it hears [`Command::TakeOver`] on the same connection.
@@ -59,6 +87,9 @@ pub enum Reply {
         text: String,
     },
     Explained(RouteExplained),
+    Calls(RecordedCalls),
+    Call(Box<RecordedCall>),
+    Replayed(Box<Replayed>),
     /// `is_given`: a service manager opened the socket for HTTP.
     HandedOver {
         is_given: bool,
@@ -159,6 +190,9 @@ pub struct UpstreamStatus {
     pub optional: bool,
     /// Why it does not work, in words for people.
     pub problem: Option<String>,
+    /// What to know of it besides, in words for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Its endpoints, where it has several, or where calls to the one are stopped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<EndpointStatus>,

@@ -3,12 +3,12 @@
 //! It speaks 2026-07-28, where each request stands alone, so there is nothing to open and nothing to
 //! keep. It offers no capability: a tool that wants to ask the person back is told so by the daemon.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use switchboard_mcp::{Frame, Incoming, Json, Method, Naming, ProtocolVersion, WireId};
+use switchboard_mcp::{Frame, Incoming, Json, Method, Naming, ProtocolVersion, Raw, WireId};
 use tokio::time::timeout;
 
 use crate::error::ClientError;
@@ -19,7 +19,7 @@ use crate::wire::Wire;
 pub struct Client {
     wire: Wire,
     /// Required members of `_meta` (2026-07-28, "`_meta`").
-    envelope: Vec<(&'static str, String)>,
+    envelope: Vec<(&'static str, Cow<'static, str>)>,
     last_id: u64,
     limit: Duration,
 }
@@ -71,13 +71,13 @@ impl Client {
     ///
     /// [`ClientError::NotRunning`] also when a daemon that was killed left its socket behind.
     pub async fn connect(path: &Path) -> Result<Self, ClientError> {
-        let text = |value: &str| serde_json::Value::from(value).to_string();
+        let version = serde_json::Value::from(ProtocolVersion::MODERN.as_str()).to_string();
         let info =
             serde_json::json!({ "name": "switchboard", "version": env!("CARGO_PKG_VERSION") });
         let envelope = vec![
-            ("io.modelcontextprotocol/protocolVersion", text(ProtocolVersion::MODERN.as_str())),
-            ("io.modelcontextprotocol/clientCapabilities", "{}".to_owned()),
-            ("io.modelcontextprotocol/clientInfo", info.to_string()),
+            ("io.modelcontextprotocol/protocolVersion", version.into()),
+            ("io.modelcontextprotocol/clientCapabilities", "{}".into()),
+            ("io.modelcontextprotocol/clientInfo", info.to_string().into()),
         ];
         Ok(Self { wire: Wire::connect(path).await?, envelope, last_id: 0, limit: REQUEST_LIMIT })
     }
@@ -98,7 +98,7 @@ impl Client {
         #[serde(rename_all = "camelCase")]
         struct Page<'a> {
             #[serde(borrow)]
-            tools: Vec<&'a RawValue>,
+            tools: Vec<Raw<'a>>,
             next_cursor: Option<String>,
         }
         const DOING: &str = "understand the list of tools";

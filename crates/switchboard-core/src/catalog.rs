@@ -4,7 +4,9 @@
 //! What clients ask for most, the lists themselves, is written out once here and only handed out
 //! afterwards.
 
-use std::collections::{HashMap, HashSet};
+mod view;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use switchboard_mcp::{
@@ -12,13 +14,18 @@ use switchboard_mcp::{
     rewrite_uris,
 };
 
+use crate::access::Thing;
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::lists::{Item, Kind, Lists};
 use crate::name::{Prefix, exposed_name, second_name};
 use crate::peer::Peer;
+use crate::policy::Effect;
 use crate::tasks::{Server, Support, generation};
 use crate::uri;
+
+pub(crate) use self::view::View;
+use self::view::Views;
 
 /// One upstream as the catalog sees it.
 #[derive(Clone)]
@@ -38,17 +45,21 @@ pub struct Member {
 pub struct Route {
     pub peer: Arc<dyn Peer>,
     pub own_name: String,
+    /// What a tool does, by the word of its server; whatever else is asked for is only read.
+    pub(crate) effect: Effect,
     index: usize,
 }
 
 #[derive(Default)]
 pub struct Catalog {
     members: Vec<Member>,
-    tools: HashMap<String, (usize, String)>,
-    prompts: HashMap<String, (usize, String)>,
-    resources: HashMap<String, (usize, String)>,
-    templates: HashSet<String>,
+    tools: HashMap<String, Place>,
+    prompts: HashMap<String, Place>,
+    resources: HashMap<String, Place>,
+    /// Each with all the servers that list it.
+    templates: HashMap<String, Vec<Place>>,
     listings: [Listing; 4],
+    views: Views,
     /// Tools that run as tasks, by the names that clients know.
     supports: HashMap<String, Support>,
     /// Headers that repeat arguments, of the tools that have them.
@@ -59,6 +70,27 @@ pub struct Catalog {
     shares_addresses: bool,
     /// Names that could not be shown, for the log and for `doctor`.
     conflicts: Vec<String>,
+}
+
+/// Something that a list has, as a decision about it wants it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Listed<'a> {
+    pub server: &'a str,
+    /// As its server calls it.
+    pub own_name: &'a str,
+    /// As clients know it.
+    pub shown_name: &'a str,
+    pub effect: Effect,
+}
+
+/// Where an item is.
+#[derive(Clone, Debug)]
+struct Place {
+    /// The number of its server.
+    index: usize,
+    /// As its server calls it.
+    own: Arc<str>,
+    effect: Effect,
 }
 
 /// One list as clients see it.
@@ -89,10 +121,11 @@ impl Catalog {
                 }
             }
         }
+        let missing: Vec<_> = catalog.missing().cloned().collect();
         for kind in Kind::ALL {
             let items = &catalog.listings[kind as usize].items;
-            let whole = (items.len() <= PAGE_SIZE)
-                .then(|| page(kind, items, &catalog.missing(), |_| String::new()));
+            let whole =
+                (items.len() <= PAGE_SIZE).then(|| page(kind, items, &missing, |_| String::new()));
             catalog.listings[kind as usize].whole = whole;
         }
         catalog
@@ -106,8 +139,8 @@ impl Catalog {
             Kind::Tools | Kind::Prompts => {
                 let routes = if kind == Kind::Tools { &mut self.tools } else { &mut self.prompts };
                 let mut shown = exposed_name(&member.prefix, &item.key);
-                let own = (index, item.key.clone());
-                if routes.get(&shown).is_some_and(|other| *other != own) {
+                let is_of_another = |other: &Place| other.index != index || *other.own != *item.key;
+                if routes.get(&shown).is_some_and(is_of_another) {
                     let other = second_name(&member.name, &shown);
                     self.conflicts
                         .push(format!("`{shown}` of `{}` is shown as `{other}`", member.name));
@@ -117,12 +150,14 @@ impl Catalog {
                     self.conflicts.push(format!("`{}` lists `{}` twice", member.name, item.key));
                     return;
                 }
-                routes.insert(shown.clone(), own);
+                let effect =
+                    if kind == Kind::Tools { Effect::of_tool(&item.json) } else { Effect::Reads };
+                routes.insert(shown.clone(), Place { effect, ..Place::new(index, &item.key) });
                 shown
             }
             Kind::Resources => {
                 let mut shown = item.key.clone();
-                if self.resources.get(&shown).is_some_and(|(other, _)| *other != index) {
+                if self.resources.get(&shown).is_some_and(|other| other.index != index) {
                     shown = uri::qualify(&member.name, &item.key);
                     self.shares_addresses = true;
                 }
@@ -130,13 +165,19 @@ impl Catalog {
                     self.conflicts.push(format!("`{}` lists `{}` twice", member.name, item.key));
                     return;
                 }
-                self.resources.insert(shown.clone(), (index, item.key.clone()));
+                self.resources.insert(shown.clone(), Place::new(index, &item.key));
                 shown
             }
             // Reading asks every server whose template matches, so one entry stands for all; and a
             // cursor finds its place by the name, which must be there once.
-            Kind::Templates if !self.templates.insert(item.key.clone()) => return,
-            Kind::Templates => item.key.clone(),
+            Kind::Templates => {
+                let listing = self.templates.entry(item.key.clone()).or_default();
+                listing.push(Place::new(index, &item.key));
+                if listing.len() > 1 {
+                    return;
+                }
+                item.key.clone()
+            }
         };
         let mut item = renamed(kind, item, shown);
         if kind == Kind::Tools {
@@ -175,15 +216,35 @@ impl Catalog {
         Server { support, ..server }
     }
 
-    pub(crate) fn server_named(&self, name: &str) -> Option<Server<'_>> {
+    /// What `route` leads to, where clients know it as `shown_name`.
+    pub(crate) fn thing<'a>(
+        &'a self,
+        kind: Kind,
+        route: &'a Route,
+        shown_name: &'a str,
+    ) -> Thing<'a> {
+        Thing {
+            kind,
+            server: self.upstream(route),
+            own_name: &route.own_name,
+            shown_name,
+            effect: route.effect,
+        }
+    }
+
+    /// The server called `name`, if it is among those that are known.
+    pub(crate) fn server_named(&self, name: &str, known: &[bool]) -> Option<Server<'_>> {
         let index = self.members.iter().position(|member| &*member.name == name)?;
+        if !known[index] {
+            return None;
+        }
         Some(Server::of(&self.members[index], self.generations[index]))
     }
 
     /// How clients know what the server `index` calls `uri`, where that is another's address.
     fn address(&self, index: usize, uri: &str) -> Option<String> {
-        let (owner, _) = self.resources.get(uri)?;
-        (*owner != index).then(|| uri::qualify(&self.members[index].name, uri))
+        let owner = self.resources.get(uri)?.index;
+        (owner != index).then(|| uri::qualify(&self.members[index].name, uri))
     }
 
     /// The result of `method`, from the server of `route`, with the addresses that clients know.
@@ -206,12 +267,23 @@ impl Catalog {
 
     /// Whose resource clients get under `uri`, where that is listed.
     pub(crate) fn owner(&self, uri: &str) -> Option<&Arc<str>> {
-        self.resources.get(uri).map(|(index, _)| &self.members[*index].name)
+        self.resources.get(uri).map(|place| &self.members[place.index].name)
     }
 
     /// What the server of `route` is called.
     pub(crate) fn upstream(&self, route: &Route) -> &str {
         &self.members[route.index].name
+    }
+
+    /// What the server of `route` is called.
+    pub fn upstream_name(&self, route: &Route) -> Arc<str> {
+        Arc::clone(&self.members[route.index].name)
+    }
+
+    /// What `route` leads to, as its server lists it.
+    pub fn item(&self, kind: Kind, route: &Route) -> Option<&Item> {
+        let lists = self.members[route.index].lists.as_ref()?;
+        lists.of(kind).iter().find(|item| item.key == route.own_name)
     }
 
     /// Who answers for the tool or prompt that clients call `name`.
@@ -221,12 +293,57 @@ impl Catalog {
     /// [`Error::NotFound`]; what is hidden and what does not exist look the same.
     pub fn route(&self, kind: Kind, name: &str) -> Result<Route, Error> {
         let routes = if kind == Kind::Tools { &self.tools } else { &self.prompts };
-        if let Some((index, own_name)) = routes.get(name) {
-            let peer = Arc::clone(&self.members[*index].peer);
-            return Ok(Route { peer, own_name: own_name.clone(), index: *index });
+        if let Some(place) = routes.get(name) {
+            return Ok(self.route_to(place));
         }
         self.route_unlisted(kind, name)
             .ok_or_else(|| Error::NotFound { what: kind.noun(), name: name.to_owned() })
+    }
+
+    fn route_to(&self, place: &Place) -> Route {
+        Route {
+            peer: Arc::clone(&self.members[place.index].peer),
+            own_name: (*place.own).to_owned(),
+            effect: place.effect,
+            index: place.index,
+        }
+    }
+
+    /// The list of `kind`, as clients see it.
+    pub fn items(&self, kind: Kind) -> &[Item] {
+        &self.listings[kind as usize].items
+    }
+
+    /// Everything in the list of `kind`; a template that several servers have, once for each.
+    pub fn listed(&self, kind: Kind) -> impl Iterator<Item = Listed<'_>> {
+        let items = self.listings[kind as usize].items.iter();
+        items.flat_map(move |item| self.find(kind, &item.key))
+    }
+
+    /// What clients know as `name` in the list of `kind`: nothing, one thing, or a template of
+    /// several servers.
+    pub fn find<'a>(
+        &'a self,
+        kind: Kind,
+        name: &'a str,
+    ) -> impl Iterator<Item = Listed<'a>> + use<'a> {
+        self.places(kind, name).iter().map(move |place| Listed {
+            server: &self.members[place.index].name,
+            own_name: &place.own,
+            shown_name: name,
+            effect: place.effect,
+        })
+    }
+
+    /// Where the item is that clients know as `key`; a template may be at several servers.
+    fn places(&self, kind: Kind, key: &str) -> &[Place] {
+        let place = match kind {
+            Kind::Tools => self.tools.get(key),
+            Kind::Prompts => self.prompts.get(key),
+            Kind::Resources => self.resources.get(key),
+            Kind::Templates => return self.templates.get(key).map_or(&[], Vec::as_slice),
+        };
+        place.map_or(&[], std::slice::from_ref)
     }
 
     /// A server that was never asked may still have what its prefix says: a client may remember
@@ -239,8 +356,8 @@ impl Catalog {
                 && exposed_name(&member.prefix, own) == name
                 && (kind != Kind::Tools || member.filter.allows(own))
             {
-                let peer = Arc::clone(&member.peer);
-                return Some(Route { peer, own_name: own.to_owned(), index });
+                let effect = if kind == Kind::Tools { Effect::Destroys } else { Effect::Reads };
+                return Some(self.route_to(&Place { effect, ..Place::new(index, own) }));
             }
         }
         None
@@ -248,13 +365,9 @@ impl Catalog {
 
     /// Who may have the resource `uri`, likeliest first.
     pub fn resource_routes(&self, uri: &str) -> Vec<Route> {
-        let route = |index: usize, own: &str| Route {
-            peer: Arc::clone(&self.members[index].peer),
-            own_name: own.to_owned(),
-            index,
-        };
-        if let Some((index, own)) = self.resources.get(uri) {
-            return vec![route(*index, own)];
+        let route = |index: usize, own: &str| self.route_to(&Place::new(index, own));
+        if let Some(place) = self.resources.get(uri) {
+            return vec![self.route_to(place)];
         }
         if let Some((upstream, own)) = uri::unqualify(uri) {
             let index = self.members.iter().position(|member| &*member.name == upstream);
@@ -277,26 +390,35 @@ impl Catalog {
     /// One page of a list as the `result` of a legacy revision: what comes after the item `after`,
     /// or the beginning. `cursor` makes the cursor for what comes after an item. `None` where
     /// `after` is not listed any more.
-    pub fn page(
+    pub(crate) fn page(
         &self,
         kind: Kind,
+        view: &View,
         after: Option<&str>,
         cursor: impl Fn(&str) -> String,
     ) -> Option<Json> {
         let listing = &self.listings[kind as usize];
+        let (items, whole) = match view {
+            View::Everything => (&listing.items, &listing.whole),
+            View::Part(part) => (&part.items, &part.whole),
+        };
         let rest = match after {
             None => {
-                if let Some(whole) = &listing.whole {
+                if let Some(whole) = whole {
                     return Some(whole.clone());
                 }
-                &listing.items[..]
+                &items[..]
             }
             Some(key) => {
-                let at = listing.items.iter().position(|item| item.key == key)?;
-                &listing.items[at + 1..]
+                let at = items.iter().position(|item| item.key == key)?;
+                &items[at + 1..]
             }
         };
-        Some(page(kind, rest, &self.missing(), cursor))
+        let missing = match view {
+            View::Everything => self.missing().cloned().collect(),
+            View::Part(part) => part.missing.clone(),
+        };
+        Some(page(kind, rest, &missing, cursor))
     }
 
     /// How long a client may keep the list of `kind`, and whom it may show it to: no longer and to
@@ -342,8 +464,23 @@ impl Catalog {
         self.members.iter().any(|member| member.learning)
     }
 
-    fn missing(&self) -> Vec<&str> {
-        self.members.iter().filter(|m| m.lists.is_none()).map(|m| &*m.name).collect()
+    /// The servers of which nothing is known.
+    fn missing(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.members.iter().filter(|m| m.lists.is_none()).map(|m| &m.name)
+    }
+}
+
+impl<'a> Listed<'a> {
+    pub(crate) fn thing(&self, kind: Kind) -> Thing<'a> {
+        let Self { server, own_name, shown_name, effect } = *self;
+        Thing { kind, server, own_name, shown_name, effect }
+    }
+}
+
+impl Place {
+    /// Of something that is only read.
+    fn new(index: usize, own: &str) -> Self {
+        Self { index, own: own.into(), effect: Effect::Reads }
     }
 }
 
@@ -379,7 +516,7 @@ fn with_execution(tool: &Json) -> Json {
     Json::written(out)
 }
 
-fn page(kind: Kind, items: &[Item], missing: &[&str], cursor: impl Fn(&str) -> String) -> Json {
+fn page(kind: Kind, items: &[Item], missing: &[Arc<str>], cursor: impl Fn(&str) -> String) -> Json {
     let shown = &items[..items.len().min(PAGE_SIZE)];
     let size: usize = shown.iter().map(|item| item.json.as_bytes().len() + 1).sum();
     let mut out = Vec::with_capacity(size + 128);
@@ -398,6 +535,7 @@ fn page(kind: Kind, items: &[Item], missing: &[&str], cursor: impl Fn(&str) -> S
         object.text("nextCursor", &cursor(&last.key));
     }
     if !missing.is_empty() {
+        let missing: Vec<&str> = missing.iter().map(|name| &**name).collect();
         let names = Json::encode(&missing);
         let mut meta = Object::open(object.member("_meta"));
         meta.raw(MISSING_KEY, names.as_bytes());

@@ -1,8 +1,11 @@
 //! Why a request has no result.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_mcp::{Era, Method, ProtocolVersion, RpcError, code, renumber};
+
+use crate::limit::Verdict;
 
 /// Named after what the caller can do about it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -24,6 +27,9 @@ pub enum Error {
     /// Too many calls are waiting; certainly not carried out.
     #[error("upstream `{upstream}` is busy: {cause}")]
     Busy { upstream: String, cause: String },
+    /// The caller asks for more than it may have; certainly not carried out.
+    #[error("too many calls: {0}")]
+    Limited(Arc<Verdict>),
     /// The server went away while it had the request; it may or may not have carried it out.
     #[error(
         "upstream `{upstream}` was lost during the call: {cause}; it may have been carried out"
@@ -47,7 +53,13 @@ impl Error {
     /// Whether the request was certainly not carried out, so that sending it again cannot do
     /// anything twice.
     pub fn may_be_sent_again(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Unauthorized { .. } | Self::Busy { .. })
+        matches!(
+            self,
+            Self::Unavailable { .. }
+                | Self::Unauthorized { .. }
+                | Self::Busy { .. }
+                | Self::Limited(_)
+        )
     }
 
     /// The error as a client of revision `version` gets it that asked `method`.
@@ -71,6 +83,9 @@ impl Error {
                 return renumber(error.clone(), *from, version, method);
             }
             Self::Refused(error) => return error.clone(),
+            Self::Limited(verdict) => {
+                return RpcError::new(code::INTERNAL, self.to_string()).with_data(&verdict.data());
+            }
             Self::Unavailable { .. } => "upstream_unavailable",
             Self::Unauthorized { .. } => "upstream_unauthorized",
             Self::Busy { .. } => "upstream_busy",

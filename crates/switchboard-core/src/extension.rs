@@ -10,17 +10,19 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use serde_json::value::RawValue;
 use switchboard_mcp::{
-    Hint, Json, Members, Method, Object, ProtocolVersion, rewrite_item_uris, rewrite_uris,
+    Hint, Json, Members, Method, Object, ProtocolVersion, Raw, rewrite_item_uris, rewrite_uris,
 };
 
 pub(crate) use self::pages::Pages;
 use self::pages::unknown_cursor;
+use crate::access::{Access, Thing};
 use crate::catalog::{Catalog, Member};
 use crate::error::Error;
-use crate::lists::Item;
+use crate::gateway::Snapshot;
+use crate::lists::{Item, Kind};
 use crate::peer::{Context, Request, Response};
+use crate::policy::Effect;
 use crate::seal::Seal;
 use crate::uri;
 
@@ -62,13 +64,17 @@ const PAGE_LIMIT: usize = 500;
 
 /// Puts together what every server lists.
 pub(crate) async fn list(
-    catalog: &Catalog,
+    snapshot: &Snapshot,
     list: &'static str,
     seal: &dyn Seal,
     context: &Context,
     request: &Request,
 ) -> Result<Response, Error> {
-    let mut offering: Vec<_> = catalog.members().iter().filter(|m| offers(m, SKILLS)).collect();
+    let Snapshot { catalog, access, .. } = snapshot;
+    let known = catalog.known_to(access, &context.principal);
+    let known = catalog.members().iter().zip(known).filter(|(_, is_known)| *is_known);
+    let mut offering: Vec<_> =
+        known.map(|(member, _)| member).filter(|member| offers(member, SKILLS)).collect();
     if offering.is_empty() {
         return Err(Error::NoSuchMethod(request.method.to_string()));
     }
@@ -83,7 +89,8 @@ pub(crate) async fn list(
     if let [only] = offering[..] {
         let method = request.method.clone();
         let response = only.peer.request(context, request).await?;
-        let result = pages.sealed(&method, &only.name, response.result);
+        let result = usable(access, context, &only.name, list, response.result);
+        let result = pages.sealed(&method, &only.name, result);
         return Ok(Response { result, ..response });
     }
     let read = offering.iter().map(|member| read_all(member, list, context, &request));
@@ -94,7 +101,9 @@ pub(crate) async fn list(
         let held = match part {
             Ok(part) => {
                 for entry in part.entries {
-                    entries.add(catalog, &member.name, entry);
+                    if may_read(access, context, &member.name, &entry.key) {
+                        entries.add(catalog, &member.name, entry);
+                    }
                 }
                 part.hint
             }
@@ -109,6 +118,53 @@ pub(crate) async fn list(
     }
     let result = entries.written(list, hint.unwrap_or(Hint::NONE));
     Ok(Response::new(result, ProtocolVersion::MODERN))
+}
+
+/// Whether the caller may use what `server` has under `uri`.
+fn may_read(access: &Access, context: &Context, server: &str, uri: &str) -> bool {
+    let thing = Thing {
+        kind: Kind::Resources,
+        server,
+        own_name: uri,
+        shown_name: uri,
+        effect: Effect::Reads,
+    };
+    access.allows(&context.principal, &thing, None)
+}
+
+/// The result of `server` without those entries of its member `list` that the caller may not use.
+pub(crate) fn usable(
+    access: &Access,
+    context: &Context,
+    server: &str,
+    list: &str,
+    result: Json,
+) -> Json {
+    if access.is_open_to(&context.principal) {
+        return result;
+    }
+    let Ok(members) = result.members() else { return result };
+    let Some(entries) = members.read::<Vec<Raw<'_>>>(list) else { return result };
+    let may_use = |entry: &Raw<'_>| {
+        let uri = Members::parse(*entry).ok().and_then(|entry| entry.read::<String>("uri"));
+        uri.is_some_and(|uri| may_read(access, context, server, &uri))
+    };
+    let usable: Vec<_> = entries.iter().copied().filter(may_use).collect();
+    if usable.len() == entries.len() {
+        return result;
+    }
+    let mut out = Vec::with_capacity(result.as_bytes().len());
+    let mut object = Object::open(&mut out);
+    for (name, value) in members.iter() {
+        if name == list {
+            let entries: Vec<_> = usable.iter().map(|entry| entry.get()).collect();
+            object.raw(name, format!("[{}]", entries.join(",")).as_bytes());
+        } else {
+            object.raw(name, value.get().as_bytes());
+        }
+    }
+    object.close();
+    Json::written(out)
 }
 
 /// What one server lists, to the end.
@@ -132,7 +188,7 @@ async fn read_all(
         let page = member.peer.request(context, Request { params, ..request.clone() }).await?;
         let malformed = |what: String| Error::Invalid(format!("{}: {what}", request.method));
         let members = page.result.members().map_err(|error| malformed(error.to_string()))?;
-        let items: Vec<&RawValue> =
+        let items: Vec<Raw<'_>> =
             members.read(list).ok_or_else(|| malformed(format!("no list `{list}`")))?;
         for item in items {
             let key = Members::parse(item).ok().and_then(|item| item.read::<String>("uri"));

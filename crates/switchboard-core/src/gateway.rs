@@ -6,16 +6,22 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use switchboard_mcp::{
-    Era, Json, Method, ProtocolVersion, code, rewrite_error_uris, rewrite_uris, with_uri,
+    Era, Hint, Json, Method, ParamHeaders, ProtocolVersion, RpcError, Scope, code,
+    rewrite_error_uris, rewrite_uris, with_uri,
 };
 use tokio::sync::{broadcast, watch};
 
+use crate::access::{Access, Thing};
+use crate::arguments::arguments;
 use crate::catalog::{Catalog, Route};
 use crate::error::Error;
 use crate::extension::{self, Addressee, Pages, addressee};
+use crate::limit::{Limits, Pass};
 use crate::lists::Kind;
 use crate::offer::capabilities;
-use crate::peer::{Context, Peer, Principal, Request, Response};
+use crate::peer::{Context, Peer, Request, Response};
+use crate::principal::Principal;
+use crate::record::{Recorder, UnderWay, is_recorded};
 use crate::rounds::{self, Answering};
 use crate::seal::{Purpose, Seal};
 use crate::tasks::{self, TaskChanges, Tasks, Told};
@@ -27,6 +33,8 @@ pub struct Gateway {
     changes: broadcast::Sender<Change>,
     seal: Arc<dyn Seal>,
     tasks: Tasks,
+    recorder: Option<Arc<dyn Recorder>>,
+    limits: Arc<Limits>,
 }
 
 /// What a request consults, fixed for as long as the request lasts.
@@ -37,6 +45,8 @@ pub struct Snapshot {
     pub catalog: Catalog,
     /// How long a list waits for servers that are started for the first time.
     pub list_wait: Duration,
+    /// Who may use what is in the catalog.
+    pub access: Access,
 }
 
 /// Something that clients may have asked to hear of.
@@ -60,6 +70,14 @@ pub struct Facts {
 /// More changes than this between two reads of a listener are as good as "everything".
 const CHANGES_KEPT: usize = 256;
 
+impl Snapshot {
+    /// Whether `principal` sees what is listed as `name`, and so may use it with some arguments.
+    pub fn shows(&self, kind: Kind, principal: &Principal, name: &str) -> bool {
+        let mut listed = self.catalog.find(kind, name);
+        listed.any(|listed| self.access.allows(principal, &listed.thing(kind), None))
+    }
+}
+
 impl Gateway {
     pub fn new(snapshot: Snapshot, seal: Arc<dyn Seal>) -> Self {
         Self {
@@ -68,7 +86,22 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             published: watch::Sender::new(0),
             changes: broadcast::Sender::new(CHANGES_KEPT),
+            recorder: None,
+            limits: Arc::default(),
         }
+    }
+
+    /// Has a record kept of calls.
+    #[must_use]
+    pub fn recorded_by(self, recorder: Arc<dyn Recorder>) -> Self {
+        Self { recorder: Some(recorder), ..self }
+    }
+
+    /// Asks `limits` for every request that goes to a server. What concerns a call that was let in
+    /// (its task, its cancellation) is free, and so are lists, which are kept here.
+    #[must_use]
+    pub fn with_limits(self, limits: Arc<Limits>) -> Self {
+        Self { limits, ..self }
     }
 
     /// Lets every later request see `snapshot`, and tells the listeners what changed.
@@ -78,6 +111,14 @@ impl Gateway {
         self.published.send_modify(|generation| *generation += 1);
         for kind in new.catalog.changed_since(&old.catalog) {
             // No receiver is no error: nobody is connected.
+            let _ = self.changes.send(Change::List(kind));
+        }
+    }
+
+    /// Announces that what clients may use is decided in another way now, so that their lists may
+    /// be others.
+    pub fn access_changed(&self) {
+        for kind in Kind::ALL {
             let _ = self.changes.send(Change::List(kind));
         }
     }
@@ -102,11 +143,17 @@ impl Gateway {
         self.changes.subscribe()
     }
 
-    /// What clients of `era` are told about us.
-    pub fn facts(&self, era: Era) -> Facts {
+    /// What `principal` is told about us by a client of `era`: of servers of which it may use
+    /// nothing, nothing.
+    pub fn facts(&self, era: Era, principal: &Principal) -> Facts {
         let snapshot = self.snapshot();
-        let lists =
-            || snapshot.catalog.members().iter().filter_map(|m| Some((m, m.lists.as_ref()?)));
+        let known = snapshot.catalog.known_to(&snapshot.access, principal);
+        let members = || snapshot.catalog.members().iter().zip(&known);
+        let lists = || {
+            members()
+                .filter(|(_, is_known)| **is_known)
+                .filter_map(|(m, _)| Some((m, m.lists.as_ref()?)))
+        };
         let parts: Vec<_> = lists()
             .filter_map(|(member, lists)| {
                 Some(format!("## {}\n\n{}", member.name, lists.instructions.as_ref()?.trim()))
@@ -115,6 +162,22 @@ impl Gateway {
         let instructions = (!parts.is_empty()).then(|| parts.join("\n\n"));
         let offers = lists().filter_map(|(_, lists)| lists.offered.as_ref());
         Facts { capabilities: capabilities(offers, era), instructions }
+    }
+
+    /// How long a client may keep the list of `kind`, and whom it may show it to.
+    pub fn hint(&self, kind: Kind) -> Option<Hint> {
+        let snapshot = self.snapshot();
+        let hint = snapshot.catalog.hint(kind)?;
+        // Where there are policies, a list is what one principal sees of it.
+        let is_shared = snapshot.access.policy.is_none();
+        Some(if is_shared { hint } else { Hint { scope: Scope::Private, ..hint } })
+    }
+
+    /// The headers that repeat arguments of the tool, where it has some and `principal` may see it.
+    pub fn param_headers(&self, principal: &Principal, tool: &str) -> Option<ParamHeaders> {
+        let snapshot = self.snapshot();
+        let headers = snapshot.catalog.param_headers(tool)?;
+        snapshot.shows(Kind::Tools, principal, tool).then(|| headers.clone())
     }
 
     async fn list(
@@ -153,7 +216,9 @@ impl Gateway {
             let payload = format!("{}{last}", kind.member());
             self.seal.seal(Purpose::Cursor, principal, payload.as_bytes())
         };
-        let result = snapshot.catalog.page(kind, after.as_deref(), seal).ok_or_else(unknown)?;
+        let view = snapshot.catalog.view(kind, &snapshot.access, principal);
+        let page = snapshot.catalog.page(kind, &view, after.as_deref(), seal);
+        let result = page.ok_or_else(unknown)?;
         for member in snapshot.catalog.members() {
             member.peer.listed(kind);
         }
@@ -184,6 +249,11 @@ impl Gateway {
         let name = request.name.as_deref().unwrap_or_default();
         let snapshot = self.snapshot();
         let route = snapshot.catalog.route(kind, name)?;
+        let thing = snapshot.catalog.thing(kind, &route, name);
+        admit(&snapshot.access, &context.principal, &thing, request.params.as_ref())?;
+        let tool = (kind == Kind::Tools).then_some(&*route.own_name);
+        let pass = self.limits.admit(context, snapshot.catalog.upstream(&route), tool).await?;
+        pass.carried(request.params.as_ref());
         let method = request.method.clone();
         let shown = request.name.clone().unwrap_or_default();
         let request = Request { name: Some(route.own_name.clone()), ..request };
@@ -194,6 +264,7 @@ impl Gateway {
             let server = (snapshot.catalog.upstream(&route), &*route.peer);
             rounds::ask(server, context, request, &*self.seal).await?
         };
+        pass.carried(Some(&response.result));
         let result = snapshot.catalog.readdressed(&route, &method, response.result);
         Ok(Response { result, ..response })
     }
@@ -204,9 +275,17 @@ impl Gateway {
         let uri = request.name.clone().unwrap_or_default();
         let snapshot = self.snapshot();
         let mut refusal = Error::NotFound { what: "resource", name: uri.clone() };
-        let (mut routes, request) = self.resource_routes(&snapshot.catalog, context, request)?;
+        let (mut routes, request) = self.resource_routes(&snapshot, context, request)?;
         let (pages, request) = Pages::open(&*self.seal, context, request)?;
         routes.retain(|route| pages.are_of(snapshot.catalog.upstream(route)));
+        let Some(first) = routes.first() else { return Err(refusal) };
+        let pass = match request.method {
+            // What was watched must be let go of in any case.
+            Method::Unsubscribe => Pass::default(),
+            // One request, however many servers are tried for it.
+            _ => self.limits.admit(context, snapshot.catalog.upstream(first), None).await?,
+        };
+        pass.carried(request.params.as_ref());
         for route in routes {
             let own = &route.own_name;
             // Back to the address that the client asked with.
@@ -216,7 +295,13 @@ impl Gateway {
             let server = (snapshot.catalog.upstream(&route), &*route.peer);
             match rounds::ask(server, context, request, &*self.seal).await {
                 Ok(response) => {
-                    let result = snapshot.catalog.readdressed(&route, &method, response.result);
+                    pass.carried(Some(&response.result));
+                    let mut result = response.result;
+                    if method == Method::DirectoryRead {
+                        let access = &snapshot.access;
+                        result = extension::usable(access, context, server.0, "resources", result);
+                    }
+                    let result = snapshot.catalog.readdressed(&route, &method, result);
                     let result = rewrite_uris(&method, result, asked);
                     let result = extension::qualified(&uri, &method, result);
                     let result = pages.sealed(&method, server.0, result);
@@ -251,14 +336,22 @@ impl Gateway {
     }
 
     /// Who may be asked for a resource, and with what: what the user answered is for the server
-    /// that asked, and for none of the others that may be tried for the address.
+    /// that asked, and for none of the others that may be tried for the address. Those that may not
+    /// be asked are as if they did not have it.
     fn resource_routes(
         &self,
-        catalog: &Catalog,
+        Snapshot { catalog, access, .. }: &Snapshot,
         context: &Context,
         request: Request,
     ) -> Result<(Vec<Route>, Request), Error> {
-        let mut routes = catalog.resource_routes(request.name.as_deref().unwrap_or_default());
+        let uri = request.name.as_deref().unwrap_or_default();
+        let principal = &context.principal;
+        let mut routes = catalog.resource_routes(uri);
+        routes.retain(|route| match request.method {
+            // What was watched before a policy changed must be let go of afterwards.
+            Method::Unsubscribe => access.admits(principal),
+            _ => access.allows(principal, &catalog.thing(Kind::Resources, route, uri), None),
+        });
         match Answering::read(context, &request, &*self.seal)? {
             Answering::Upstream(asker) => {
                 routes.retain(|route| catalog.upstream(route) == asker);
@@ -278,7 +371,9 @@ impl Gateway {
     async fn task(&self, context: &Context, request: Request) -> Result<Response, Error> {
         let snapshot = self.snapshot();
         let method = request.method.clone();
-        let server = |name: &str| snapshot.catalog.server_named(name);
+        // As if the server had gone where nothing of it may be used any more.
+        let known = snapshot.catalog.known_to(&snapshot.access, &context.principal);
+        let server = |name: &str| snapshot.catalog.server_named(name, &known);
         let Told { response, upstream } = self.tasks.about(server, context, request).await?;
         let result = match upstream {
             Some(upstream) => snapshot.catalog.readdressed_of(&upstream, &method, response.result),
@@ -307,7 +402,7 @@ impl Gateway {
         let snapshot = self.snapshot();
         match addressee(request.method.as_str()) {
             Addressee::All(list) => {
-                extension::list(&snapshot.catalog, list, &*self.seal, context, &request).await
+                extension::list(&snapshot, list, &*self.seal, context, &request).await
             }
             Addressee::Address(member) => {
                 let members = request.params.as_ref().and_then(|params| params.members().ok());
@@ -318,6 +413,10 @@ impl Gateway {
             }
             Addressee::Sole => {
                 let member = extension::sole(&snapshot.catalog).ok_or_else(unknown)?;
+                if !snapshot.access.reaches(&context.principal, &member.name) {
+                    return Err(unknown());
+                }
+                let _pass = self.limits.admit(context, &member.name, None).await?;
                 member.peer.request(context, request).await
             }
         }
@@ -326,20 +425,67 @@ impl Gateway {
     async fn complete(&self, context: &Context, request: Request) -> Result<Response, Error> {
         let name = request.name.clone().unwrap_or_default();
         let snapshot = self.snapshot();
-        let route = match snapshot.catalog.route(Kind::Prompts, &name) {
-            Ok(route) => Some(route),
-            Err(_) => snapshot.catalog.resource_routes(&name).into_iter().next(),
+        let Snapshot { catalog, access, .. } = &*snapshot;
+        let may_use = |kind: Kind, route: &Route| {
+            access.allows(&context.principal, &catalog.thing(kind, route, &name), None)
         };
-        let Some(Route { peer, own_name, .. }) = route else {
+        let route = match catalog.route(Kind::Prompts, &name) {
+            Ok(route) => Some(route).filter(|route| may_use(Kind::Prompts, route)),
+            Err(_) => {
+                let mut routes = catalog.resource_routes(&name).into_iter();
+                routes.find(|route| may_use(Kind::Templates, route))
+            }
+        };
+        let Some(route) = route else {
             return Err(Error::NotFound { what: "prompt or resource template", name });
         };
+        let _pass = self.limits.admit(context, snapshot.catalog.upstream(&route), None).await?;
+        let Route { peer, own_name, .. } = route;
         peer.request(context, Request { name: Some(own_name), ..request }).await
     }
+}
+
+/// Lets `principal` use `thing` with the arguments in `params`.
+///
+/// # Errors
+///
+/// What it gets for a name that there is not, where it may not see the thing either. Where it may,
+/// there is nothing to hide, and whoever chose the arguments can choose others.
+fn admit(
+    access: &Access,
+    principal: &Principal,
+    thing: &Thing<'_>,
+    params: Option<&Json>,
+) -> Result<(), Error> {
+    if !access.allows(principal, thing, None) {
+        let name = thing.shown_name.to_owned();
+        return Err(Error::NotFound { what: thing.kind.noun(), name });
+    }
+    if !access.looks_at_arguments() {
+        return Ok(());
+    }
+    if access.allows(principal, thing, Some(&arguments(params)?)) {
+        return Ok(());
+    }
+    let message = format!("`{}` may not be used with these arguments", thing.shown_name);
+    let data = serde_json::json!({ "reason": "denied", "retry": false });
+    Err(Error::Refused(RpcError::new(code::INVALID_PARAMS, message).with_data(&data)))
 }
 
 #[async_trait]
 impl Peer for Gateway {
     async fn request(&self, context: &Context, request: Request) -> Result<Response, Error> {
+        let recorder = self.recorder.as_deref().filter(|_| is_recorded(&request.method));
+        let Some(recorder) = recorder else { return self.answer(context, request).await };
+        let under_way = UnderWay::begin(recorder, context, &request);
+        let outcome = self.answer(context, request).await;
+        under_way.end(&outcome);
+        outcome
+    }
+}
+
+impl Gateway {
+    async fn answer(&self, context: &Context, request: Request) -> Result<Response, Error> {
         match request.method {
             Method::ToolsCall => self.named(Kind::Tools, context, request).await,
             Method::PromptsGet => self.named(Kind::Prompts, context, request).await,

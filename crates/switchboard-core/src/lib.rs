@@ -4,32 +4,48 @@
 //! Async but without I/O: a request comes in as a value and goes out to another [`Peer`]. Sockets
 //! are in `switchboard-listen` and `switchboard-upstream`.
 
+mod access;
+mod arguments;
 mod catalog;
+mod common;
 mod error;
 mod extension;
 mod filter;
 mod gateway;
+pub mod limit;
 mod lists;
 mod login;
 mod name;
 mod offer;
 mod peer;
+mod policy;
 pub mod pool;
+mod principal;
+mod record;
 mod rounds;
+pub mod scopes;
 mod seal;
+pub mod store;
 mod tasks;
+mod tenant;
 mod time;
 mod uri;
 
-pub use catalog::{Catalog, Member, Route};
+pub use access::Access;
+pub use catalog::{Catalog, Listed, Member, Route};
+pub use common::Common;
 pub use error::Error;
 pub use filter::Filter;
 pub use gateway::{Change, Changes, Facts, Gateway, Snapshot};
 pub use lists::{Capabilities, Item, Kind, Lists};
-pub use login::{Admitted, Credentials, Denied, Login};
+pub use login::{Admitted, Challenge, Credentials, Denied, Login, Reason};
 pub use name::{NAME_LIMIT, Prefix, PrefixError, exposed_name};
-pub use peer::{CallerId, Context, Notification, Peer, Principal, Request, Response, Session};
+pub use peer::{CallerId, Context, Notification, Peer, Request, Response, Session};
+pub use policy::{Action, Area, Decision, Effect, Policy, Wish};
+pub use principal::{ADMIN, Entitled, Method as LoginMethod, OWNER, Principal, Standing};
+pub use record::{Call, CallOutcome, Recorder};
 pub use seal::{Purpose, Seal};
 pub use tasks::TaskChanges;
-pub use time::rfc3339;
+pub use tenant::{NoTenant, RESERVED, Tenant};
+pub use time::{rfc3339, rfc3339_micros};
 pub use uri::covers;

@@ -1,15 +1,18 @@
 //! The one interface that traffic crosses.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use switchboard_mcp::{ClientCapabilities, Json, LogLevel, Method, ProtocolVersion};
+use switchboard_mcp::{ClientCapabilities, Json, LogLevel, Method, Needle, ProtocolVersion};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
+use crate::limit::Notice;
 use crate::lists::Kind;
+use crate::principal::Principal;
 
 /// Anything that answers MCP requests: an upstream server, the gateway itself and, for what a
 /// server sends about a request that is still open, the client.
@@ -67,6 +70,10 @@ pub struct Context {
     pub endpoint: Option<Arc<str>>,
     /// When the answer is of no more use, where it waited or was sent before.
     pub deadline: Option<Instant>,
+    /// Where the client is in the network; `None` where it came over a socket of this machine.
+    pub address: Option<IpAddr>,
+    /// Hears what the limits say of the request.
+    pub notice: Option<Arc<Notice>>,
 }
 
 impl Context {
@@ -83,6 +90,8 @@ impl Context {
             session: None,
             endpoint: None,
             deadline: None,
+            address: None,
+            notice: None,
         }
     }
 
@@ -140,20 +149,6 @@ impl CallerId {
     }
 }
 
-/// Who proved to be calling.
-///
-/// Sessions, cursors and caches belong to a principal and never reach another.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Principal {
-    pub subject: Arc<str>,
-}
-
-impl Principal {
-    pub fn new(subject: &str) -> Self {
-        Self { subject: subject.into() }
-    }
-}
-
 /// A request, with the parameters as the client sent them; the gateway seldom has to look inside.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -189,7 +184,8 @@ impl Response {
     /// Whether this is the answer of a tool that ran and failed.
     pub fn is_tool_error(&self) -> bool {
         // Nearly all results do without the member, and a search is cheaper than a parse.
-        memchr::memmem::find(self.result.as_bytes(), b"\"isError\"").is_some()
+        static IS_ERROR: Needle = Needle::new("\"isError\"");
+        IS_ERROR.is_in(&self.result)
             && self.result.members().ok().and_then(|m| m.read("isError")) == Some(true)
     }
 }

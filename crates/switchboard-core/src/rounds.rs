@@ -14,8 +14,9 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use switchboard_mcp::{
-    Answers, Era, InputRequest, InputRequired, Json, Method, Object, ProtocolVersion, RpcError,
-    Uncovered, code, fingerprint, renumber, url_elicitations, with_answers, without_answers,
+    Answers, Era, InputRequest, InputRequired, Json, Method, Needle, Object, ProtocolVersion,
+    RpcError, Uncovered, code, fingerprint, renumber, url_elicitations, with_answers,
+    without_answers,
 };
 
 use crate::error::Error;
@@ -28,6 +29,9 @@ const ROUNDS: usize = 10;
 /// The wait before a request is sent again to a server that only asks for patience; doubled each
 /// time, so that all rounds together take two minutes.
 const PATIENCE: Duration = Duration::from_millis(250);
+
+static INPUT_RESPONSES: Needle = Needle::new("\"inputResponses\"");
+static REQUEST_STATE: Needle = Needle::new("\"requestState\"");
 
 /// Asks `peer`, the server called `upstream`, and does what it wants done before it answers.
 ///
@@ -86,9 +90,8 @@ pub(crate) async fn ask(
 
 fn input_required(response: &Response) -> Result<Option<InputRequired>, Error> {
     // Nearly all results do without, and a search is cheaper than a parse.
-    if response.version.era() == Era::Legacy
-        || memchr::memmem::find(response.result.as_bytes(), b"\"input_required\"").is_none()
-    {
+    static INPUT_REQUIRED: Needle = Needle::new("\"input_required\"");
+    if response.version.era() == Era::Legacy || !INPUT_REQUIRED.is_in(&response.result) {
         return Ok(None);
     }
     InputRequired::read(&response.result).map_err(|error| malformed(&error.to_string()))
@@ -209,7 +212,7 @@ impl Answering {
             return Ok(Self::Nobody);
         }
         let Some((_, text)) = brought(request)? else {
-            let answers = mentions(request, b"\"inputResponses\"");
+            let answers = mentions(request, &INPUT_RESPONSES);
             return Ok(if answers { Self::Unknown } else { Self::Nobody });
         };
         // Who is asked makes no difference to whether a state is good.
@@ -238,8 +241,7 @@ type Responses = Vec<(String, Json)>;
 
 /// The answers and the state of a request that brings a state.
 fn brought(request: &Request) -> Result<Option<(Responses, String)>, Error> {
-    let Some(params) = request.params.as_ref().filter(|_| mentions(request, b"\"requestState\""))
-    else {
+    let Some(params) = request.params.as_ref().filter(|_| mentions(request, &REQUEST_STATE)) else {
         return Ok(None);
     };
     let answers = Answers::read(params).map_err(|error| Error::Invalid(error.to_string()))?;
@@ -247,9 +249,8 @@ fn brought(request: &Request) -> Result<Option<(Responses, String)>, Error> {
 }
 
 /// Nearly all requests do without, and a search is cheaper than a parse.
-fn mentions(request: &Request, member: &[u8]) -> bool {
-    let params = request.params.as_ref();
-    params.is_some_and(|params| memchr::memmem::find(params.as_bytes(), member).is_some())
+fn mentions(request: &Request, member: &Needle) -> bool {
+    request.params.as_ref().is_some_and(|params| member.is_in(params))
 }
 
 /// What is sealed besides the digest of the request.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::peer::Principal;
+use crate::principal::Principal;
 
 /// Turns what we would have to remember into a text that a client keeps for us.
 ///

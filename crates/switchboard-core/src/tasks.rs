@@ -14,8 +14,8 @@ mod made;
 use std::sync::Arc;
 
 use switchboard_mcp::{
-    ClientCapabilities, Era, Json, Malformed, Members, ProtocolVersion, RpcError, TASKS_EXTENSION,
-    Task, TaskGeneration, TaskWish, code, rewrite_task_ids,
+    ClientCapabilities, Era, Json, Malformed, Members, Needle, ProtocolVersion, RpcError,
+    TASKS_EXTENSION, Task, TaskGeneration, TaskWish, code, rewrite_task_ids,
 };
 
 pub(crate) use self::about::Told;
@@ -39,7 +39,10 @@ pub(crate) enum Support {
 impl Support {
     /// Reads the description of a tool.
     pub(crate) fn read(tool: &Json) -> Option<Self> {
-        memchr::memmem::find(tool.as_bytes(), b"\"taskSupport\"")?;
+        static TASK_SUPPORT: Needle = Needle::new("\"taskSupport\"");
+        if !TASK_SUPPORT.is_in(tool) {
+            return None;
+        }
         let members = tool.members().ok()?;
         let execution = Members::parse(members.get("execution")?).ok()?;
         match execution.read::<String>("taskSupport")?.as_str() {
@@ -205,7 +208,8 @@ fn client(context: &Context, request: &Request) -> Result<Option<TaskGeneration>
             .then_some(TaskGeneration::Extension)),
         Some(TaskGeneration::Experimental) => {
             let Some(params) = &request.params else { return Ok(None) };
-            if memchr::memmem::find(params.as_bytes(), b"\"task\"").is_none() {
+            static TASK: Needle = Needle::new("\"task\"");
+            if !TASK.is_in(params) {
                 return Ok(None);
             }
             let wish = TaskWish::read(params).map_err(invalid)?;

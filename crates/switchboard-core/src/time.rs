@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const DAY: u64 = 86_400;
+pub(crate) const DAY: u64 = 86_400;
 
 /// `2026-11-21T03:04:05.678Z`. What is before 1970 is shown as its first moment: only a broken
 /// clock says so.
@@ -17,8 +17,16 @@ pub fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z")
 }
 
+/// `2026-11-21T03:04:05.678901Z`: the same with microseconds, whose order as text is that of the
+/// times.
+pub fn rfc3339_micros(time: SystemTime) -> String {
+    let micros = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).subsec_micros();
+    let text = rfc3339(time);
+    format!("{}.{micros:06}Z", &text[..text.len() - ".000Z".len()])
+}
+
 /// Year, month and day of a day since 1970-01-01.
-fn civil(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era =

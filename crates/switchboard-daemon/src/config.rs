@@ -8,8 +8,13 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_config::{ByteSize, Secret, TimeSpan};
+use switchboard_core::limit::LimitConfig;
 use switchboard_egress::EgressSettings;
+use switchboard_history::HistoryConfig;
 use switchboard_listen::http::HttpConfig;
+use switchboard_policy::PolicyConfig;
+use switchboard_store::StoreConfig;
+use switchboard_store::blob::BlobConfig;
 
 /// The configuration of a daemon.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -28,8 +33,24 @@ pub struct Config {
     pub log: LogConfig,
     /// How it starts and stops.
     pub daemon: DaemonConfig,
+    /// Tenants beside the one of this file.
+    pub tenants: TenantsConfig,
+    /// Where things are kept.
+    pub store: StoreConfig,
+    /// Where large values are kept.
+    pub blobs: BlobConfig,
+    /// What seals the secrets that are kept.
+    pub vault: VaultConfig,
+    /// What is recorded of calls.
+    pub history: HistoryConfig,
+    /// Who may do what.
+    pub policy: PolicyConfig,
+    /// How much anybody may ask for.
+    pub limits: LimitConfig,
     /// The MCP servers, by name: letters, digits, `-` and single `_` inside.
     pub upstream: BTreeMap<String, switchboard_upstream::Settings>,
+    /// Upstreams that offer the same, by a name that is none of theirs.
+    pub group: BTreeMap<String, switchboard_upstream::GroupSettings>,
 }
 
 /// Who may use the daemon.
@@ -84,6 +105,37 @@ pub struct DaemonConfig {
     /// How long a list waits for servers that are being started for the first time; what is missing
     /// follows as `list_changed`. 5 s: clients commonly give up a list after 10 to 30 s.
     pub list_wait: TimeSpan,
+}
+
+/// Tenants beside the one that the configuration file describes.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantsConfig {
+    /// How many tenants have servers running at once. Beyond that the one that was not used for
+    /// longest makes room; it is there again when somebody addresses it.
+    #[schemars(range(min = 1, max = 100000))]
+    pub served: usize,
+    /// How long the servers of a tenant are kept running that nobody addresses.
+    pub idle: TimeSpan,
+}
+
+/// What seals the secrets of tenants in the store: the settings of their servers and modules.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VaultConfig {
+    /// 32 bytes, as base64 or as 64 hexadecimal digits, such as `openssl rand -base64 32` prints
+    /// them. Absent: a key is made at the first start and kept in the state directory
+    /// (`vault.key`). Several daemons with one store need the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Secret>,
+    /// Keys that secrets were sealed with before, which still open them.
+    pub former_keys: Vec<Secret>,
+}
+
+impl Default for TenantsConfig {
+    fn default() -> Self {
+        Self { served: 1_000, idle: TimeSpan::from_mins(60) }
+    }
 }
 
 impl Default for AuthConfig {

@@ -13,6 +13,7 @@ use tokio::net::unix::OwnedWriteHalf;
 
 use crate::handover;
 use crate::problem::StartProblem;
+use crate::records;
 use crate::run::Daemon;
 
 /// The longest command. What people give a tool on a command line fits into it many times.
@@ -90,6 +91,13 @@ async fn answer(daemon: &Daemon, command: Command) -> Result<Reply, StartProblem
         Command::Explain { tool, arguments } => {
             let explained = daemon.fleet.explain(&tool, &arguments);
             explained.map(Reply::Explained).map_err(|error| refused(&error))
+        }
+        Command::Calls { tenant, filter, after, limit } => {
+            records::list(daemon, tenant.as_deref(), &filter, after.as_deref(), limit).await
+        }
+        Command::Call { tenant, id } => records::show(daemon, tenant.as_deref(), &id).await,
+        Command::Replay { tenant, id, against } => {
+            records::replay(daemon, tenant.as_deref(), &id, against.as_deref()).await
         }
         // Whoever asks means the one that answers from now on.
         Command::Stop if daemon.passed_on.is_cancelled() => Err(replaced()),

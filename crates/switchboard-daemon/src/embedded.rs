@@ -8,10 +8,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::middle::Middle;
 use crate::outside::owner;
 use crate::plan::plan;
 use crate::problem::StartProblem;
-use crate::run::{CHILD_GRACE, Launch, Ready, assemble, now, start_log};
+use crate::run::{
+    Around, Assembled, CHILD_GRACE, Launch, Ready, assemble, make_private, now, start_log,
+};
+use crate::seal;
 
 /// Serves standard input and output until the client closes them. Listens on nothing, so any
 /// number may run beside each other and beside a daemon.
@@ -26,7 +30,12 @@ pub async fn run_embedded(launch: Launch) -> Result<(), StartProblem> {
         plan(&config, &sources.file, &sources.variables).map_err(StartProblem::configuration)?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), now());
     start_log(&config, None, log_to_stderr, &metrics)?;
-    let (fleet, gateway, spawner) = assemble(&paths, &sources, &config, &metrics, guard).await?;
+    make_private(&paths.state)?;
+    // Others may run beside it, so it keeps nothing.
+    let seal = seal::open(&paths, now()).await?;
+    let middle = Middle::new(&config, sources.directory(), seal, None)?;
+    let around = Around { paths: &paths, sources: &sources, config: &config, metrics: &metrics };
+    let Assembled { fleet, gateway, spawner, .. } = assemble(&around, &middle, guard).await?;
     fleet.apply(&wanted, config.daemon.list_wait.as_duration());
     on_ready(&Ready { address: "stdio".to_owned(), pid: std::process::id() });
     fleet.wake();

@@ -14,6 +14,9 @@ use crate::run::{CHILD_GRACE, Clients, Daemon};
 /// themselves (undici 4 s, httpx 5 s); those that send something are told to come back on another.
 const LINGER: Duration = Duration::from_secs(6);
 
+/// How long the store may take for the last records.
+const RECORDING: Duration = Duration::from_secs(8);
+
 /// The signals that a daemon acts on.
 pub(crate) struct Signals {
     terminate: Signal,
@@ -64,7 +67,8 @@ async fn linger(daemon: &Daemon, clients: &Clients, signals: &mut Signals) {
     tracing::info!("another process has taken over");
     clients.closed.cancel();
     clients.front.tasks.close();
-    let linger = LINGER.min(daemon.grace());
+    // The other half is for the calls that come last.
+    let linger = LINGER.min(daemon.grace() / 2);
     tokio::select! {
         () = clients.front.tasks.wait() => {}
         () = tokio::time::sleep(linger) => {}
@@ -119,9 +123,22 @@ pub(crate) async fn drain(
 
 /// Ends the servers; returns when no child is left.
 pub(crate) async fn close(daemon: &Daemon, spawner: &Spawner) {
+    if let Some(tenants) = daemon.tenants.get() {
+        tenants.stop().await;
+    }
     daemon.fleet.stop().await;
+    finish_records(daemon).await;
     for label in spawner.close(CHILD_GRACE).await {
         tracing::error!(upstream = label, "a child could not be ended");
     }
     tracing::info!("stopped");
+}
+
+/// Has the last calls written. None is under way any more, so these are all there will be.
+async fn finish_records(daemon: &Daemon) {
+    daemon.recorded.cancel();
+    daemon.keeping.close();
+    if tokio::time::timeout(RECORDING, daemon.keeping.wait()).await.is_err() {
+        tracing::error!("the store did not take the last records of calls");
+    }
 }

@@ -9,11 +9,16 @@ use serde_json::value::RawValue;
 use switchboard_client::control::{
     EndpointExplained, EndpointStatus, Reloaded, RouteExplained, UpstreamStatus,
 };
-use switchboard_core::{Catalog, Context, Error, Gateway, Kind, Member, Peer, Request, Snapshot};
+use switchboard_core::{
+    Access, Catalog, Common, Context, Error, Filter, Gateway, Kind, Lists, Member, Peer, Request,
+    Snapshot, Tenant,
+};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use switchboard_process::StderrRing;
-use switchboard_telemetry::metrics::{Metrics, Standing};
-use switchboard_upstream::{Environment, Events, Sharing, State, Status, Upstream};
+use switchboard_telemetry::metrics::{Metrics, Standing, UpstreamMetrics};
+use switchboard_upstream::{
+    Environment, Events, Group, GroupMember, GroupSettings, Sharing, State, Status, Upstream,
+};
 use tokio::sync::Notify;
 
 use crate::measured::Measured;
@@ -23,14 +28,47 @@ use crate::plan::Plan;
 /// All upstreams, by name.
 pub(crate) struct Fleet {
     gateway: Arc<Gateway>,
+    access: Access,
     environment: Environment,
-    metrics: Metrics,
+    metrics: Scoped,
     running: Mutex<Running>,
     changed: Arc<Notify>,
 }
 
+/// The meters of one tenant's upstreams: theirs are called `TENANT/NAME`, those of the default
+/// tenant `NAME`.
+#[derive(Clone)]
+pub(crate) struct Scoped {
+    metrics: Metrics,
+    scope: String,
+}
+
+impl Scoped {
+    pub(crate) fn new(metrics: Metrics, tenant: &Tenant) -> Self {
+        let scope = if tenant.is_default() { String::new() } else { format!("{tenant}/") };
+        Self { metrics, scope }
+    }
+
+    fn upstream(&self, name: &str) -> UpstreamMetrics {
+        if self.scope.is_empty() {
+            return self.metrics.upstream(name);
+        }
+        self.metrics.upstream(&format!("{}{name}", self.scope))
+    }
+
+    /// Forgets the upstreams of the tenant that are not `kept`.
+    fn retain(&self, kept: impl Fn(&str) -> bool) {
+        self.metrics.retain_upstreams(|label| match label.strip_prefix(self.scope.as_str()) {
+            // No upstream has the sign in its name.
+            Some(name) if !name.contains('/') => kept(name),
+            _ => true,
+        });
+    }
+}
+
 struct Running {
     upstreams: BTreeMap<String, Vessel>,
+    groups: BTreeMap<String, Arc<Group>>,
     list_wait: Duration,
     /// The last conflicts that were logged, so that they are logged once.
     conflicts: Vec<String>,
@@ -48,13 +86,13 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// Passes on what upstreams report.
 pub(crate) struct Report {
     changed: Arc<Notify>,
-    metrics: Metrics,
+    metrics: Scoped,
     /// The gateway holds the upstreams, which hold this.
     gateway: Weak<Gateway>,
 }
 
 impl Report {
-    pub(crate) fn new(metrics: Metrics, gateway: &Arc<Gateway>) -> (Arc<Self>, Arc<Notify>) {
+    pub(crate) fn new(metrics: Scoped, gateway: &Arc<Gateway>) -> (Arc<Self>, Arc<Notify>) {
         let changed = Arc::new(Notify::new());
         let gateway = Arc::downgrade(gateway);
         (Arc::new(Self { changed: Arc::clone(&changed), metrics, gateway }), changed)
@@ -87,17 +125,18 @@ impl Events for Report {
 
 impl Fleet {
     pub(crate) fn new(
-        gateway: Arc<Gateway>,
+        (gateway, access): (Arc<Gateway>, Access),
         environment: Environment,
-        metrics: Metrics,
+        metrics: Scoped,
         changed: Arc<Notify>,
     ) -> Self {
         let running = Running {
             upstreams: BTreeMap::new(),
+            groups: BTreeMap::new(),
             list_wait: Duration::ZERO,
             conflicts: Vec::new(),
         };
-        Self { gateway, environment, metrics, running: Mutex::new(running), changed }
+        Self { gateway, access, environment, metrics, running: Mutex::new(running), changed }
     }
 
     /// Makes the upstreams those of `plan`. What did not change is not touched; what is no longer
@@ -139,8 +178,9 @@ impl Fleet {
                 let peer = Arc::new(Measured { inner, metrics });
                 running.upstreams.insert(name.clone(), Vessel { upstream, peer });
             }
+            running.regroup(&plan.groups);
         }
-        self.metrics.retain_upstreams(|name| plan.upstreams.contains_key(name));
+        self.metrics.retain(|name| plan.upstreams.contains_key(name));
         self.publish();
         for vessel in leaving {
             self.environment.tasks.spawn(async move { vessel.upstream.stop().await });
@@ -176,6 +216,20 @@ impl Fleet {
         for stopped in stopping {
             // A task that was ended from outside has nothing left to stop.
             let _ = stopped.await;
+        }
+    }
+
+    /// Takes what was counted of the upstreams away; they are stopped and do not come back.
+    pub(crate) fn forget(&self) {
+        self.metrics.retain(|_| false);
+    }
+
+    /// Has the lists read again, of all that run or of the one of that name.
+    pub(crate) fn read_again(&self, name: Option<&str>) {
+        for vessel in self.vessels() {
+            if name.is_none_or(|name| name == &**vessel.upstream.name()) {
+                vessel.upstream.read_again();
+            }
         }
     }
 
@@ -223,12 +277,9 @@ impl Fleet {
     pub(crate) fn explain(&self, tool: &str, arguments: &str) -> Result<RouteExplained, Error> {
         let snapshot = self.gateway.snapshot();
         let route = snapshot.catalog.route(Kind::Tools, tool)?;
-        let Vessel { upstream, .. } = self
-            .vessels()
-            .into_iter()
-            .find(|vessel| Arc::ptr_eq(&vessel.peer, &route.peer))
-            // It has left since the catalog was made.
-            .ok_or_else(|| Error::NotFound { what: Kind::Tools.noun(), name: tool.to_owned() })?;
+        // It may have left since the catalog was made.
+        let gone = || Error::NotFound { what: Kind::Tools.noun(), name: tool.to_owned() };
+        let behind = self.behind(&route.peer).ok_or_else(gone)?;
         let own_name = route.own_name;
         let arguments = serde_json::from_str(arguments)
             .map_err(|error| Error::Invalid(format!("the arguments are not JSON: {error}")))?;
@@ -239,7 +290,15 @@ impl Fleet {
             name: Some(own_name.clone()),
         };
         let context = Context::new(owner(), ProtocolVersion::NEWEST_LEGACY);
-        let explanation = upstream.explain(&context, &request);
+        let (upstream, sharing, explanation) = match &behind {
+            Behind::Upstream(upstream) => {
+                let sharing = sharing(upstream.settings().sharing);
+                (upstream.name(), sharing, upstream.explain(&context, &request))
+            }
+            Behind::Group(group) => {
+                (group.name(), sharing(Sharing::Shared), group.explain(&context, &request))
+            }
+        };
         let endpoints = explanation.endpoints.into_iter().map(|it| EndpointExplained {
             name: it.name.to_string(),
             place: it.place,
@@ -247,12 +306,25 @@ impl Fleet {
         });
         Ok(RouteExplained {
             tool: tool.to_owned(),
-            upstream: upstream.name().to_string(),
+            upstream: upstream.to_string(),
             own_name,
-            sharing: sharing(upstream.settings().sharing).to_owned(),
+            sharing: sharing.to_owned(),
             balance: explanation.strategy.to_owned(),
             endpoints: endpoints.collect(),
         })
+    }
+
+    /// What stands behind a peer of the catalog.
+    fn behind(&self, peer: &Arc<dyn Peer>) -> Option<Behind> {
+        let running = self.running.lock().expect("no one panics holding it");
+        let vessel = running.upstreams.values().find(|it| Arc::ptr_eq(&it.peer, peer));
+        let upstream = vessel.map(|vessel| Behind::Upstream(Arc::clone(&vessel.upstream)));
+        let is_it = |group: &&Arc<Group>| {
+            let group = Arc::clone(group) as Arc<dyn Peer>;
+            Arc::ptr_eq(&group, peer)
+        };
+        let group = || running.groups.values().find(is_it).cloned().map(Behind::Group);
+        upstream.or_else(group)
     }
 
     fn vessels(&self) -> Vec<Vessel> {
@@ -263,14 +335,68 @@ impl Fleet {
     fn publish(&self) {
         // Held while the snapshot is built and swapped, so that an older one never comes last.
         let mut running = self.running.lock().expect("no one panics holding it");
-        let catalog = Catalog::build(running.upstreams.values().map(member).collect());
+        let catalog = Catalog::build(running.members());
         if catalog.conflicts() != running.conflicts {
             running.conflicts = catalog.conflicts().to_vec();
             for conflict in &running.conflicts {
                 tracing::warn!(conflict, "two things have one name");
             }
         }
-        self.gateway.publish(Snapshot { catalog, list_wait: running.list_wait });
+        let (access, list_wait) = (self.access.clone(), running.list_wait);
+        self.gateway.publish(Snapshot { catalog, list_wait, access });
+    }
+}
+
+/// Who answers calls of a tool.
+enum Behind {
+    Upstream(Arc<Upstream>),
+    Group(Arc<Group>),
+}
+
+impl Running {
+    /// Makes the groups those of the plan, in front of the upstreams that there are now.
+    fn regroup(&mut self, planned: &BTreeMap<String, GroupSettings>) {
+        let mut groups = BTreeMap::new();
+        for (name, settings) in planned {
+            let vessels = settings.upstreams.iter().filter_map(|name| self.upstreams.get(name));
+            let member = |vessel: &Vessel| GroupMember {
+                upstream: Arc::clone(&vessel.upstream),
+                peer: Arc::clone(&vessel.peer),
+            };
+            let members: Vec<_> = vessels.map(member).collect();
+            let old = self.groups.remove(name);
+            let old = old.filter(|old| old.settings() == settings && old.has(&members));
+            let group = old.unwrap_or_else(|| {
+                Group::new(name, settings.clone(), members).expect("the plan checked the prefix")
+            });
+            groups.insert(name.clone(), group);
+        }
+        self.groups = groups;
+    }
+
+    /// Everybody in the catalog: what is common to a group is the group's, and no longer that of
+    /// its members.
+    fn members(&self) -> Vec<Member> {
+        let mut grouped: BTreeMap<&str, (usize, Arc<Common>)> = BTreeMap::new();
+        let mut groups = Vec::with_capacity(self.groups.len());
+        for group in self.groups.values() {
+            let common = group.relearn();
+            for (place, name) in group.member_names().enumerate() {
+                grouped.insert(&**name, (place, Arc::clone(&common)));
+            }
+            groups.push(group_member(group, &common));
+        }
+        let members = self.upstreams.iter().map(|(name, vessel)| {
+            let member = member(vessel);
+            match grouped.get(name.as_str()) {
+                Some((place, common)) => {
+                    let rest = |lists: Arc<Lists>| Arc::new(common.rest(*place, &lists));
+                    Member { lists: member.lists.map(rest), ..member }
+                }
+                None => member,
+            }
+        });
+        members.chain(groups).collect()
     }
 }
 
@@ -286,6 +412,7 @@ fn sharing(sharing: Sharing) -> &'static str {
         Sharing::Shared => "shared",
         Sharing::PerSession => "per_session",
         Sharing::PerPrincipal => "per_principal",
+        Sharing::Auto => "auto",
     }
 }
 
@@ -298,6 +425,18 @@ fn member(vessel: &Vessel) -> Member {
         peer: Arc::clone(&vessel.peer),
         lists: view.lists,
         learning: view.learning,
+    }
+}
+
+fn group_member(group: &Arc<Group>, common: &Common) -> Member {
+    Member {
+        name: Arc::clone(group.name()),
+        prefix: group.prefix().clone(),
+        // What its members hide is not among what they have in common.
+        filter: Filter::default(),
+        peer: Arc::clone(group) as Arc<dyn Peer>,
+        lists: Some(Arc::new(common.lists.clone())),
+        learning: false,
     }
 }
 
@@ -317,8 +456,19 @@ fn describe(upstream: &Upstream) -> UpstreamStatus {
         tools: upstream.view().lists.map(|lists| lists.tools.len()),
         optional: settings.optional,
         problem: status.problem,
+        note: note(upstream),
         endpoints: endpoints(upstream),
     }
+}
+
+/// What somebody should know who shares it, in words for people.
+fn note(upstream: &Upstream) -> Option<String> {
+    let how = upstream.keeps_state()?.as_str();
+    Some(if upstream.is_set_apart() {
+        format!("each session has its own, because {how}")
+    } else {
+        format!("may keep state for one client (sharing = \"per_session\" or \"auto\"): {how}")
+    })
 }
 
 /// Each endpoint, where there is more to tell than of the upstream.

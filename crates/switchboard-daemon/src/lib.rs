@@ -4,15 +4,20 @@
 //! [`plan`](plan()) (what the configuration asks for, checked), the fleet (the upstreams that run),
 //! the gateway of `switchboard-core`, and the listeners.
 
+mod annex;
 mod config;
 mod control;
 mod embedded;
 mod end;
 mod fleet;
 mod handover;
+mod keep;
 mod lock;
 mod login;
+mod management;
 mod measured;
+mod middle;
+mod moving;
 mod notify;
 mod open;
 mod operations;
@@ -21,18 +26,24 @@ mod paths;
 mod place;
 mod plan;
 mod problem;
+mod records;
 mod rules;
 mod run;
 mod seal;
 mod sources;
+mod tenants;
 mod unix;
 
-pub use config::{AuthConfig, Config, DaemonConfig, LogConfig, LogFormat};
+pub use config::{
+    AuthConfig, Config, DaemonConfig, LogConfig, LogFormat, TenantsConfig, VaultConfig,
+};
 pub use embedded::run_embedded;
 pub use lock::{LockError, holder};
+pub use moving::{export_store, import_store, migrate_store, reseal_store};
 pub use outside::{authorizer, owner};
 pub use paths::{DEFAULT_INSTANCE, Paths, PathsError};
 pub use plan::{Plan, PlannedUpstream, plan};
 pub use problem::StartProblem;
 pub use run::{Launch, Ready, run};
 pub use sources::Sources;
+pub use switchboard_store::Moved;

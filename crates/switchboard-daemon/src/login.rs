@@ -126,7 +126,7 @@ impl Valid {
 
 impl Login for KeyLogin {
     fn admit(&self, credentials: Credentials<'_>) -> Result<Admitted, Denied> {
-        let Credentials::Http { headers, query } = credentials else {
+        let Credentials::Http { tenant, headers, query, .. } = credentials else {
             return Ok(Admitted::for_good(self.owner()));
         };
         let values = |name: &'static str| {
@@ -136,13 +136,15 @@ impl Login for KeyLogin {
             credential(values("x-api-key"), values("authorization"), query);
         match self.valid.load().admit(&presented, now()) {
             Ok(standing) => {
-                Ok(Admitted { principal: self.owner(), revoked: standing.revoked.clone() })
+                // The owner of the daemon is that of every tenant.
+                let principal = Principal { tenant: tenant.clone(), ..self.owner() };
+                Ok(Admitted { principal, revoked: standing.revoked.clone() })
             }
             Err(switchboard_auth::Denied::Missing) => {
-                Err(Denied { message: "a key is required: `switchboard show-key` prints it" })
+                Err(Denied::missing("a key is required: `switchboard show-key` prints it"))
             }
             Err(switchboard_auth::Denied::Invalid) => {
-                Err(Denied { message: "the key is not valid: `switchboard show-key` prints it" })
+                Err(Denied::invalid("the key is not valid: `switchboard show-key` prints it"))
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_core::{Gateway, Kind};
+use switchboard_history::Losses;
 use switchboard_listen::Meter;
 use switchboard_listen::http::{Operations, Route};
 use switchboard_telemetry::metrics::{CONTENT_TYPE, Counter, HttpMetrics, Metrics};
@@ -17,6 +18,8 @@ pub(crate) struct Desk {
     metrics: Metrics,
     draining: CancellationToken,
     routes: [HttpMetrics; 7],
+    /// Calls without a record, where there are records.
+    losses: Option<Losses>,
 }
 
 impl Desk {
@@ -27,9 +30,14 @@ impl Desk {
         draining: CancellationToken,
     ) -> Self {
         // In the order of `Route`.
-        let routes = ["mcp", "sse", "messages", "websocket", "health", "metrics", "unknown"];
+        let routes = ["mcp", "sse", "messages", "websocket", "health", "metrics", "other"];
         let routes = routes.map(|route| metrics.http(route));
-        Self { gateway, fleet, metrics, draining, routes }
+        Self { gateway, fleet, metrics, draining, routes, losses: None }
+    }
+
+    /// Shows how many calls have no record.
+    pub(crate) fn with_losses(self, losses: Option<Losses>) -> Self {
+        Self { losses, ..self }
     }
 }
 
@@ -84,6 +92,9 @@ impl Operations for Desk {
 
     fn metrics(&self) -> (String, &'static str) {
         self.fleet.measure();
+        if let Some(losses) = &self.losses {
+            self.metrics.show_history_lost(losses.count());
+        }
         (self.metrics.encode(), CONTENT_TYPE)
     }
 

@@ -10,7 +10,9 @@ use switchboard_clientfile::{
 };
 use switchboard_config::{Diagnostic, Secret, TimeSpan};
 use switchboard_oauth::OauthSettings;
-use switchboard_upstream::{HttpConfig, Settings, SseConfig, StdioConfig, WebSocketConfig};
+use switchboard_upstream::{
+    GroupSettings, HttpConfig, Settings, SseConfig, StdioConfig, WebSocketConfig,
+};
 
 use crate::config::Config;
 use crate::{place, rules};
@@ -19,6 +21,7 @@ use crate::{place, rules};
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub upstreams: BTreeMap<String, PlannedUpstream>,
+    pub groups: BTreeMap<String, GroupSettings>,
     /// What was left out or adapted, and why.
     pub notes: Vec<String>,
 }
@@ -63,6 +66,13 @@ pub fn plan(
             Err(mistake) => mistakes.push(mistake),
         }
     }
+    let is_upstream =
+        |name: &str| config.upstream.contains_key(name) || plan.upstreams.contains_key(name);
+    for (name, mistake) in rules::group::check(&config.group, is_upstream) {
+        let place = place::within(file, &format!("group.{name}"), &mistake.key);
+        mistakes.push(mistake.diagnostic.with_place(place));
+    }
+    plan.groups.clone_from(&config.group);
     if mistakes.is_empty() { Ok(plan) } else { Err(mistakes) }
 }
 

@@ -1,6 +1,7 @@
 //! What values must be beyond their shape, so that a mistake shows in `config check` and at the
 //! start rather than when somebody calls.
 
+pub(crate) mod group;
 mod reach;
 mod spread;
 
@@ -9,7 +10,10 @@ use std::path::Path;
 use http::Uri;
 use switchboard_config::{Diagnostic, code};
 use switchboard_core::Prefix;
+use switchboard_core::limit::Rules;
 use switchboard_egress::{EgressError, Guard};
+use switchboard_history::Redactor;
+use switchboard_policy::Base;
 use switchboard_upstream::Settings;
 
 use crate::config::Config;
@@ -56,8 +60,29 @@ pub(crate) fn general(config: &Config, file: &Path) -> Vec<Diagnostic> {
         };
         found.push((key, invalid(error.to_string(), hint)));
     }
+    found.extend(kept(config, file));
     let located = found.into_iter();
     located.map(|(key, mistake)| mistake.with_place(place::find(file, key))).collect()
+}
+
+/// The mistakes in what is kept, recorded and allowed.
+fn kept(config: &Config, file: &Path) -> Vec<(&'static str, Diagnostic)> {
+    let mut found = Vec::new();
+    if let Err(error) = Redactor::new(&config.history.redact) {
+        let hint = "https://docs.rs/regex has the syntax";
+        let message = format!("history.redact.patterns: {error}");
+        found.push(("history.redact.patterns", invalid(message, hint)));
+    }
+    if let Err(error) = Rules::new(&config.limits) {
+        let hint = "`switchboard config explain limits` says what belongs there";
+        found.push(("limits", invalid(format!("limits: {error}"), hint)));
+    }
+    let directory = file.parent().unwrap_or_else(|| Path::new(""));
+    if let Err(mistakes) = Base::configured(&config.policy, directory) {
+        let hint = "https://docs.cedarpolicy.com has the language";
+        found.push(("policy", invalid(format!("policy: {mistakes}"), hint)));
+    }
+    found
 }
 
 /// A mistake in one upstream.

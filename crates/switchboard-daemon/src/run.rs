@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use switchboard_auth::{Key, KeyFile, Keys};
+use switchboard_admin::{Admin, Ports};
+use switchboard_auth::{Auth, Clock, Key, KeyFile, Keys, Parts};
 use switchboard_client::control::{Reloaded, Reply, Status};
 use switchboard_client::detach::{self, Report};
-use switchboard_core::{Gateway, Kind, Snapshot};
+use switchboard_core::{Gateway, Kind, Tenant};
+use switchboard_history::HistoryConfig;
 use switchboard_listen::Front;
 use switchboard_listen::http::{FrontDesk, HttpListener};
 use switchboard_listen::lines;
@@ -21,13 +23,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::annex::Beside;
 use crate::config::{Config, LogFormat};
 use crate::control;
 use crate::end::{Signals, close, drain, wait_for_end};
-use crate::fleet::{self, Fleet};
+use crate::fleet::{self, Fleet, Scoped};
 use crate::handover::{self, Estate, Predecessor, Sockets};
+use crate::keep::{self, Kept};
 use crate::lock::{Lock, LockError};
 use crate::login::KeyLogin;
+use crate::management::Management;
+use crate::middle::Middle;
 use crate::notify::ServiceManager;
 use crate::open::Open;
 use crate::operations::{Counters, Desk};
@@ -37,6 +43,7 @@ use crate::plan::{Plan, plan};
 use crate::problem::StartProblem;
 use crate::seal;
 use crate::sources::Sources;
+use crate::tenants::{Kit, Tenants};
 use crate::unix::PrivateSocket;
 
 /// What a daemon is started with.
@@ -69,7 +76,20 @@ pub(crate) struct Daemon {
     pub sources: Sources,
     pub gateway: Arc<Gateway>,
     pub fleet: Arc<Fleet>,
+    /// All but the default one; known once there are listeners.
+    pub tenants: OnceLock<Arc<Tenants>>,
+    pub middle: Arc<Middle>,
+    pub kept: Kept,
+    /// What tenants' parts are made of, as those of the default one are.
+    pub environment: Environment,
+    /// Cancelled when nothing more is to be recorded.
+    pub recorded: CancellationToken,
+    /// Writes what is kept of calls and limits.
+    pub keeping: TaskTracker,
+    /// Knows the key of the instance.
     pub login: Arc<KeyLogin>,
+    /// Knows everybody.
+    pub auth: Arc<Auth>,
     /// As it was last read.
     pub config: Mutex<Config>,
     /// As the process was started; what cannot change is compared with this.
@@ -100,6 +120,9 @@ pub(crate) struct Daemon {
 /// How long a child may take to end before it is killed.
 pub(crate) const CHILD_GRACE: Duration = Duration::from_secs(5);
 
+/// How often old records are let go of.
+const LET_GO: Duration = Duration::from_secs(60);
+
 /// How long the last answers on the control socket may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -114,7 +137,8 @@ pub async fn run(launch: Launch) -> Result<(), StartProblem> {
     make_private(&launch.paths.state)?;
     let claim = Claim::make(&launch).await?;
     let mut signals = Signals::take();
-    let Built { daemon, open, spawner, predecessor, on_ready } = build(launch, claim).await?;
+    let built = Box::pin(build(launch, claim)).await?;
+    let Built { daemon, open, spawner, predecessor, on_ready } = built;
     let clients = listen(&daemon, open.http, open.mcp);
     let commands = obey(&daemon, open.control);
 
@@ -127,6 +151,8 @@ pub async fn run(launch: Launch) -> Result<(), StartProblem> {
         begun = wait_for_end(&daemon, &clients, &mut signals) => begun,
         () = daemon.fleet.follow() => Instant::now(),
         () = daemon.login.follow() => Instant::now(),
+        () = daemon.auth.follow() => Instant::now(),
+        () = daemon.follow_tenants() => Instant::now(),
     };
     drain(&daemon, &clients, predecessor, begun, &mut signals).await;
     close(&daemon, &spawner).await;
@@ -181,7 +207,18 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
     let passed_on = CancellationToken::new();
     let mut open = Open::new(&config, &paths, inherited, &passed_on).await?;
     let sockets = Some(open.copies()?);
-    let (fleet, gateway, spawner) = assemble(&paths, &sources, &config, &metrics, guard).await?;
+    let kept = keep::open(&config, &paths).await?;
+    let seal = seal::open(&paths, now()).await?;
+    let mut middle = Middle::new(&config, sources.directory(), seal, Some(&kept))?;
+    let keeper = middle.keeper.take();
+    let middle = Arc::new(middle);
+    let around = Around { paths: &paths, sources: &sources, config: &config, metrics: &metrics };
+    let Assembled { fleet, gateway, spawner, environment } =
+        assemble(&around, &middle, guard).await?;
+    middle.learn_policies(&kept, &Tenant::default()).await;
+    let login = Arc::new(KeyLogin::new(keys));
+    let auth = Arc::new(auth(&paths, &kept, &environment, &login)?);
+    auth.tend().await;
     report_plan(&wanted);
     fleet.apply(&wanted, config.daemon.list_wait.as_duration());
     if let Some(predecessor) = &mut predecessor
@@ -199,13 +236,20 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
         config: Mutex::new(config.clone()),
         started_with: config,
         changing: tokio::sync::Mutex::new(()),
-        login: Arc::new(KeyLogin::new(keys)),
+        login,
+        auth,
         started: Instant::now(),
         stop: CancellationToken::new(),
         stopped: CancellationToken::new(),
         passed_on,
         hurry: CancellationToken::new(),
         accepting: TaskTracker::new(),
+        tenants: OnceLock::new(),
+        recorded: CancellationToken::new(),
+        keeping: TaskTracker::new(),
+        middle,
+        kept,
+        environment,
         estate: Mutex::new(Some(Estate { lock, sockets })),
         successor,
         paths,
@@ -215,6 +259,12 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
         log,
         metrics,
     });
+    if let Some(keeper) = keeper {
+        let _ = daemon.middle.catalogs.gateway.set(Arc::downgrade(&daemon.gateway));
+        daemon.keeping.spawn(keeper.run(daemon.recorded.clone()));
+        daemon.keeping.spawn(let_go(Arc::clone(&daemon)));
+    }
+    daemon.keeping.spawn(count(Arc::clone(&daemon)));
     Ok(Built { daemon, open, spawner, predecessor, on_ready })
 }
 
@@ -238,14 +288,49 @@ fn read(sources: &Sources) -> Result<(Config, Plan), StartProblem> {
     Ok((config, wanted))
 }
 
+/// Lets go of old records, until nothing more is recorded.
+async fn let_go(daemon: Arc<Daemon>) {
+    loop {
+        let config = daemon.config.lock().expect("no one panics holding it").history.clone();
+        match switchboard_history::retain(&*daemon.kept.store, &config, now()).await {
+            Ok(0) => {}
+            Ok(deleted) => tracing::info!(deleted, "old records of calls were let go of"),
+            Err(error) => tracing::warn!(%error, "old records of calls could not be let go of"),
+        }
+        tokio::select! {
+            () = daemon.recorded.cancelled() => return,
+            () = tokio::time::sleep(LET_GO) => {}
+        }
+    }
+}
+
+/// Brings what was used of quotas to the store, until nothing more is counted.
+async fn count(daemon: Arc<Daemon>) {
+    daemon.middle.limits.run(&*daemon.kept.store, now, daemon.recorded.clone()).await;
+}
+
+/// What parts are put together for.
+pub(crate) struct Around<'a> {
+    pub paths: &'a Paths,
+    pub sources: &'a Sources,
+    pub config: &'a Config,
+    pub metrics: &'a Metrics,
+}
+
 /// Everything between the listeners and the servers.
+pub(crate) struct Assembled {
+    pub fleet: Arc<Fleet>,
+    pub gateway: Arc<Gateway>,
+    pub spawner: Spawner,
+    pub environment: Environment,
+}
+
 pub(crate) async fn assemble(
-    paths: &Paths,
-    sources: &Sources,
-    config: &Config,
-    metrics: &Metrics,
+    around: &Around<'_>,
+    middle: &Middle,
     guard: Option<GuardCommand>,
-) -> Result<(Arc<Fleet>, Arc<Gateway>, Spawner), StartProblem> {
+) -> Result<Assembled, StartProblem> {
+    let Around { paths, sources, config, metrics } = around;
     let options = Options { state_dir: paths.children(), guard };
     let (spawner, settled) = Spawner::start(options).await.map_err(|error| {
         let cause = format!("{error}: {}", error.cause);
@@ -260,8 +345,9 @@ pub(crate) async fn assemble(
     }
     let variables: BTreeMap<_, _> =
         sources.variables.iter().map(|(name, value)| (name.clone(), value.into())).collect();
-    let gateway = Arc::new(Gateway::new(Snapshot::default(), seal::open(paths, now()).await?));
-    let (events, changed) = fleet::Report::new(metrics.clone(), &gateway);
+    let gateway = Arc::new(middle.gateway());
+    let scoped = Scoped::new((*metrics).clone(), &Tenant::default());
+    let (events, changed) = fleet::Report::new(scoped.clone(), &gateway);
     let (egress, state) = (config.egress.clone(), paths.state.clone());
     let outside = tokio::task::spawn_blocking(move || Outside::open(&egress, &state)).await;
     let Outside { guard, logins } = outside.expect("opening does not panic")?;
@@ -276,8 +362,9 @@ pub(crate) async fn assemble(
         tasks: TaskTracker::new(),
         events,
     };
-    let fleet = Fleet::new(Arc::clone(&gateway), environment, metrics.clone(), changed);
-    Ok((Arc::new(fleet), gateway, spawner))
+    let behind = (Arc::clone(&gateway), middle.access(&Tenant::default()));
+    let fleet = Arc::new(Fleet::new(behind, environment.clone(), scoped, changed));
+    Ok(Assembled { fleet, gateway, spawner, environment })
 }
 
 /// What is listened on, and what is under way there.
@@ -294,16 +381,21 @@ fn listen(daemon: &Arc<Daemon>, listener: HttpListener, mcp_socket: PrivateSocke
     let closed = CancellationToken::new();
     // Not when another process has taken our place: what is asked is whether this instance works.
     let stopping = daemon.stop.clone();
-    let operations = Arc::new(Desk::new(
+    let operations = Desk::new(
         Arc::clone(&daemon.gateway),
         Arc::clone(&daemon.fleet),
         daemon.metrics.clone(),
         stopping,
-    ));
+    );
+    let losses = daemon.middle.history.as_ref().map(|history| history.losses());
+    let operations = Arc::new(operations.with_losses(losses));
     // Whoever comes over the socket takes of the same as whoever comes over HTTP.
     let limits = lines::Limits { bounds: Some(listener.bounds()), ..lines::Limits::default() };
-    let login = Arc::clone(&daemon.login);
-    let desk = FrontDesk { front: Arc::clone(&front), login, operations };
+    let login = Arc::clone(&daemon.auth.logins);
+    let tenants = daemon.settle(&front);
+    let annex = Arc::new(beside(daemon, &tasks));
+    let desk =
+        FrontDesk { tenants, annex, ..FrontDesk::new(Arc::clone(&front), login, operations) };
     let http = listener.serve(daemon.started_with.http.clone(), desk, closed.clone());
     tasks.spawn(http);
     daemon.accepting.spawn({
@@ -317,7 +409,93 @@ fn listen(daemon: &Arc<Daemon>, listener: HttpListener, mcp_socket: PrivateSocke
     Clients { front, closed }
 }
 
+/// What is served beside MCP.
+fn beside(daemon: &Arc<Daemon>, tasks: &TaskTracker) -> Beside {
+    let ports = Ports {
+        store: Arc::clone(&daemon.kept.store),
+        blobs: Arc::clone(&daemon.kept.blobs),
+        operations: Arc::new(Management::new(daemon)),
+        policy: Arc::clone(&daemon.middle.policies) as _,
+        clock: now,
+        tasks: tasks.clone(),
+    };
+    Beside {
+        auth: Arc::clone(&daemon.auth),
+        admin: Arc::new(Admin::new(ports)),
+        config: switchboard_auth::AuthConfig::default(),
+        scheme: daemon.started_with.http.scheme(),
+    }
+}
+
+/// Everything about who is calling.
+fn auth(
+    paths: &Paths,
+    kept: &Kept,
+    environment: &Environment,
+    login: &Arc<KeyLogin>,
+) -> Result<Auth, StartProblem> {
+    let parts = Parts {
+        store: Arc::clone(&kept.store),
+        guard: environment.guard.clone(),
+        clock: Clock::new(now),
+        tasks: environment.tasks.clone(),
+        owner: owner(),
+        instance: Arc::clone(login) as _,
+        secret_file: paths.state.join("tokens.key"),
+    };
+    Auth::new(&switchboard_auth::AuthConfig::default(), parts)
+        .map_err(|error| StartProblem::new("auth-unusable", error.to_string()))
+}
+
 impl Daemon {
+    /// What answers for `tenant`, if it is served now.
+    pub(crate) fn served_gateway(&self, tenant: &Tenant) -> Option<Arc<Gateway>> {
+        match tenant.is_default() {
+            true => Some(Arc::clone(&self.gateway)),
+            false => self.tenants.get()?.gateway(tenant),
+        }
+    }
+
+    /// Puts the other tenants beside the one that `front` serves.
+    fn settle(&self, front: &Arc<Front>) -> Arc<Tenants> {
+        let kit = Kit {
+            environment: self.environment.clone(),
+            directory: self.paths.state.join("tenants"),
+            metrics: self.metrics.clone(),
+            middle: Arc::clone(&self.middle),
+            kept: self.kept.clone(),
+            front: Arc::clone(front),
+            list_wait: self.started_with.daemon.list_wait.as_duration(),
+        };
+        let tenants = Arc::new(Tenants::new(kit, self.started_with.tenants.clone()));
+        let _ = self.middle.catalogs.tenants.set(Arc::downgrade(&tenants));
+        Arc::clone(self.tenants.get_or_init(|| tenants))
+    }
+
+    /// What answers for `tenant`.
+    pub(crate) async fn gateway_of(&self, tenant: &Tenant) -> Result<Arc<Gateway>, StartProblem> {
+        if tenant.is_default() {
+            return Ok(Arc::clone(&self.gateway));
+        }
+        let unknown = || {
+            StartProblem::new("tenant-unknown", format!("there is no tenant `{tenant}`"))
+                .hint("a tenant is there once something is kept for it")
+        };
+        let tenants = self.tenants.get().ok_or_else(unknown)?;
+        let residence = tenants.residence(tenant).await.map_err(|error| {
+            StartProblem::new("store-failed", "the store cannot be read").because(error)
+        })?;
+        Ok(Arc::clone(&residence.ok_or_else(unknown)?.gateway))
+    }
+
+    /// Keeps the other tenants in order, for as long as it is polled.
+    async fn follow_tenants(&self) {
+        match self.tenants.get() {
+            Some(tenants) => tenants.follow().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Reads the configuration again and changes what differs, or nothing.
     pub(crate) async fn reload(&self) -> Result<Reloaded, StartProblem> {
         self.service_manager.reloading();
@@ -333,6 +511,7 @@ impl Daemon {
         self.log.set_filter(&config.log.level).map_err(|error| {
             StartProblem::new("config-invalid", "log.level is not valid").because(error)
         })?;
+        self.middle.replace(&config, self.sources.directory())?;
         self.login.replace(keys);
         let mut report = self.fleet.apply(&wanted, config.daemon.list_wait.as_duration());
         self.fleet.wake();
@@ -448,6 +627,22 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     }
     if without_level(old) != without_level(new) {
         keys.push("log".to_owned());
+    }
+    let tables = [
+        ("store", old.store != new.store),
+        ("blobs", old.blobs != new.blobs),
+        ("vault", old.vault != new.vault),
+        ("tenants", old.tenants != new.tenants),
+    ];
+    keys.extend(tables.iter().filter(|(_, differs)| *differs).map(|(key, _)| (*key).to_owned()));
+    // What is kept of old records is looked up each time.
+    let kept = |config: &Config| HistoryConfig {
+        keep: HistoryConfig::default().keep,
+        keep_calls: 0,
+        ..config.history.clone()
+    };
+    if kept(old) != kept(new) {
+        keys.push("history".to_owned());
     }
     if old.daemon.drain != new.daemon.drain {
         keys.push("daemon.drain".to_owned());

@@ -1,7 +1,7 @@
 //! Where the configuration comes from: defaults, the file, the environment, the command line.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use switchboard_config::{Diagnostic, Loaded, Loader, code};
 
@@ -42,6 +42,11 @@ const ALIASES: [(&str, &str); 4] = [
 ];
 
 impl Sources {
+    /// Where the file is: what it names stands beside it.
+    pub fn directory(&self) -> &Path {
+        self.file.parent().unwrap_or_else(|| Path::new(""))
+    }
+
     /// Reads the configuration.
     ///
     /// # Errors

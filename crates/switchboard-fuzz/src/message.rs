@@ -14,7 +14,12 @@ const BATCH: usize = 8;
 
 pub(crate) fn check(input: &[u8]) {
     let text = Bytes::copy_from_slice(input);
-    let json = Json::parse(text.clone()).ok();
+    let parsed = Json::parse(text.clone());
+    if let Err(error) = &parsed {
+        let is_deep = error.to_string().contains("nested deeper");
+        assert!(is_deep || !strict::is_json(input), "refused, but JSON: {error}");
+    }
+    let json = parsed.ok();
     match Incoming::decode(text) {
         Ok(incoming) => accepted(input, json.as_ref().expect("a message is JSON"), &incoming),
         Err(refusal) => {

@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use switchboard_mcp::Json;
 
 /// What a text that we took for JSON says; `None` where it says something no [`Value`] can hold.
@@ -24,6 +25,11 @@ pub(crate) fn value(text: &[u8]) -> Option<Value> {
     assert!(beyond.iter().any(|reason| error.contains(reason)), "accepted, but {error}: {text}");
     serde_json::from_str::<IgnoredAny>(text).expect("its grammar is that of JSON");
     None
+}
+
+/// Whether a text is JSON, however deep it nests and whatever its strings and numbers mean.
+pub(crate) fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<&RawValue>(text).is_ok()
 }
 
 /// Checks JSON that we wrote as a stranger would who reads it anew.

@@ -2,12 +2,12 @@
 //! what is not the protocol's stays as it was.
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use switchboard_mcp::{
     Answers, ClientCapabilities, Frame, InputRequired, Json, Method, Naming, ParamHeaders,
-    ProtocolVersion, RpcError, Task, TaskGeneration, TaskWish, fingerprint, question_to_client,
-    related_task, renumber, rewrite_error_uris, rewrite_item_uris, rewrite_task_ids, rewrite_uris,
-    to_client, url_elicitations, with_related_task, with_uri, without_hop_meta,
+    ProtocolVersion, Raw, RpcError, Task, TaskGeneration, TaskWish, fingerprint,
+    question_to_client, related_task, renumber, rewrite_error_uris, rewrite_item_uris,
+    rewrite_task_ids, rewrite_uris, to_client, url_elicitations, with_related_task, with_uri,
+    without_hop_meta,
 };
 
 use crate::strict::sound;
@@ -64,7 +64,7 @@ fn keeps_the_rest(before: &Json, after: &Json) {
     let after = after.members().expect("no member twice");
     for (name, value) in before.iter() {
         if !TRANSLATED.iter().any(|other| other.eq_ignore_ascii_case(name)) {
-            assert_eq!(after.get(name).map(RawValue::get), Some(value.get()), "`{name}`");
+            assert_eq!(after.get(name).map(Raw::get), Some(value.get()), "`{name}`");
         }
     }
 }
@@ -118,7 +118,7 @@ fn read(message: &Json) {
         }
     }
     if let Ok(Some(headers)) = ParamHeaders::read(message) {
-        let arguments: &RawValue = message.view().expect("any JSON is that");
+        let arguments: Raw<'_> = message.view().expect("any JSON is that");
         let expected = headers.expected(Some(arguments));
         let received = expected.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let _ = headers.check(Some(arguments), received);
@@ -146,7 +146,7 @@ fn send(params: &Json) {
             method: &Method::ToolsCall,
             params: Some(params),
             naming,
-            envelope: &[("io.modelcontextprotocol/logLevel", "\"info\"".to_owned())],
+            envelope: &[("io.modelcontextprotocol/logLevel", "\"info\"".into())],
             progress: false,
         };
         if let Ok(line) = frame.encode() {

@@ -12,6 +12,7 @@ mod outgoing;
 mod request;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub(crate) struct Terms {
     pub pace: Option<Pace>,
     /// Whether a message may be an array, in a session whose revision has that.
     pub batches: bool,
+    /// Where the client is in the network.
+    pub address: Option<IpAddr>,
 }
 
 /// How a client stopped talking.

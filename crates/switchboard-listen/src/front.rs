@@ -2,8 +2,10 @@
 //! answer in the client's revision.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
+use switchboard_core::limit::Notice;
 use switchboard_core::{CallerId, Context, Gateway, Kind, Peer, Principal, Request, Session};
 use switchboard_mcp::{
     ClientCapabilities, Envelope, Era, Hint, Json, LogLevel, Members, Method, Object,
@@ -26,7 +28,7 @@ pub struct Front {
     pub(crate) meter: Arc<dyn Meter>,
     pub(crate) parking: Parking,
     /// Conversations that are open, by the listener they came over.
-    conversations: Mutex<BTreeMap<&'static str, usize>>,
+    conversations: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     server_info: Json,
 }
 
@@ -52,6 +54,10 @@ pub(crate) struct Asked {
     pub envelope: Envelope,
     /// Its place among the requests under way, where they are counted; free when it is answered.
     pub slot: Option<OwnedSemaphorePermit>,
+    /// Where the client is in the network.
+    pub address: Option<IpAddr>,
+    /// Hears what the limits say, where somebody wants to know.
+    pub notice: Option<Arc<Notice>>,
     /// It brings a `requestState` (2026-07-28, "Multi round-trip requests").
     pub is_retry: bool,
     name: Option<String>,
@@ -75,7 +81,7 @@ impl Front {
             draining,
             meter: Arc::new(Unmetered),
             parking: Parking::default(),
-            conversations: Mutex::default(),
+            conversations: Arc::default(),
             server_info: Json::encode(&info),
         }
     }
@@ -84,6 +90,21 @@ impl Front {
     #[must_use]
     pub fn with_meter(self, meter: Arc<dyn Meter>) -> Self {
         Self { meter, ..self }
+    }
+
+    /// The same in front of another gateway, counted together; ends with `draining`, which ends
+    /// with ours.
+    #[must_use]
+    pub fn beside(&self, gateway: Arc<Gateway>, draining: CancellationToken) -> Self {
+        Self {
+            gateway,
+            tasks: self.tasks.clone(),
+            draining,
+            meter: Arc::clone(&self.meter),
+            parking: Parking::default(),
+            conversations: Arc::clone(&self.conversations),
+            server_info: self.server_info.clone(),
+        }
     }
 
     pub(crate) fn count_conversation(
@@ -119,6 +140,8 @@ impl Front {
             session: caller.session,
             endpoint: None,
             deadline: None,
+            address: asked.address,
+            notice: asked.notice,
         };
         let method = asked.method.clone();
         let request = Request { method: asked.method, params: asked.params, name: asked.name };
@@ -144,7 +167,7 @@ impl Front {
             }
             _ => return None,
         };
-        let parts = self.gateway.snapshot().catalog.hint(kind);
+        let parts = self.gateway.hint(kind);
         let held = |parts: Hint| Hint { ttl_ms: parts.ttl_ms.min(LIST_HINT.ttl_ms), ..parts };
         Some(parts.map_or(LIST_HINT, held))
     }
@@ -158,13 +181,14 @@ impl Front {
     /// The answer to `initialize`, and the revision that now holds.
     pub(crate) fn initialize(
         &self,
+        principal: &Principal,
         params: Option<&Json>,
     ) -> Result<(ProtocolVersion, Json), RpcError> {
         let requested = params
             .and_then(|params| params.members().ok()?.read::<String>("protocolVersion"))
             .ok_or_else(|| invalid("`protocolVersion` must be a string"))?;
         let version = ProtocolVersion::negotiate(&requested);
-        let facts = self.gateway.facts(Era::Legacy);
+        let facts = self.gateway.facts(Era::Legacy, principal);
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
         object.text("protocolVersion", version.as_str());
@@ -183,8 +207,13 @@ impl Front {
     /// # Errors
     ///
     /// What the client gets for a level that there is not, or where no server has log messages.
-    pub(crate) fn set_level(&self, callbacks: &Callbacks, asked: &Asked) -> Result<(), RpcError> {
-        let facts = self.gateway.facts(Era::Legacy);
+    pub(crate) fn set_level(
+        &self,
+        principal: &Principal,
+        callbacks: &Callbacks,
+        asked: &Asked,
+    ) -> Result<(), RpcError> {
+        let facts = self.gateway.facts(Era::Legacy, principal);
         let offered = facts.capabilities.members().is_ok_and(|it| it.get("logging").is_some());
         if !offered {
             let message = "no server here has log messages";
@@ -199,8 +228,8 @@ impl Front {
 
     /// The answer to `server/discover` (2026-07-28, "Discovery"). Only revisions of that era are
     /// named: the others are reached by `initialize`.
-    pub(crate) fn discover(&self) -> Json {
-        let facts = self.gateway.facts(Era::Modern);
+    pub(crate) fn discover(&self, principal: &Principal) -> Json {
+        let facts = self.gateway.facts(Era::Modern, principal);
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
         object.raw("supportedVersions", format!("[\"{}\"]", ProtocolVersion::MODERN).as_bytes());
@@ -269,6 +298,8 @@ impl Asked {
                     params: None,
                     envelope: Envelope::default(),
                     slot: None,
+                    address: None,
+                    notice: None,
                     is_retry: false,
                     name: None,
                 }),
@@ -288,7 +319,16 @@ impl Asked {
             None => None,
         };
         let is_retry = members.get("requestState").is_some();
-        Ok(Self { method, params: Some(text), envelope, slot: None, is_retry, name })
+        Ok(Self {
+            method,
+            params: Some(text),
+            envelope,
+            slot: None,
+            address: None,
+            notice: None,
+            is_retry,
+            name,
+        })
     }
 
     /// What a header may repeat of the body (2026-07-28, `Mcp-Name`).

@@ -6,11 +6,14 @@
 //! events if there is something to say on the way, or it takes long). All of it ends with the key
 //! that let it in: [`revoked`].
 
+mod annex;
 mod answer;
+mod client_address;
 mod config;
 mod cors;
 mod door;
 mod legacy;
+mod limited;
 mod message;
 mod modern;
 mod places;
@@ -18,10 +21,11 @@ mod post;
 mod revoked;
 mod sessions;
 mod sse;
+mod tenants;
 mod tls;
 mod websocket;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,22 +35,29 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use switchboard_core::{Admitted, Login, Principal};
+use switchboard_core::{Admitted, Login, Principal, Tenant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use annex::{Access, Annex, AnnexBody, NoAnnex, Visit};
+pub use client_address::{ClientAddress, Network, NoNetwork};
 pub use config::HttpConfig;
+pub use tenants::{NoFront, OnlyDefault, Tenants};
 pub use tls::{TlsConfig, TlsError};
 
+use crate::at_once::AtOnce;
 use crate::bounds::Bounds;
 use crate::front::Front;
-use crate::http::door::Door;
+use crate::http::client_address::client_address;
+use crate::http::door::{Door, Presented};
+use crate::http::limited::Guesses;
 use crate::http::message::{Reply, refuse, text};
 use crate::http::places::{Guarded, Place, Places, Work};
 use crate::http::sessions::Sessions;
 use crate::http::sse::Streams;
+use crate::http::tenants::{Directory, Target};
 use crate::http::tls::Tls;
 use crate::steady::Steady;
 
@@ -73,7 +84,8 @@ pub enum Route {
     WebSocket,
     Health,
     Metrics,
-    Unknown,
+    /// What is served beside MCP, or nothing.
+    Annex,
 }
 
 /// A bound listener.
@@ -89,19 +101,34 @@ pub struct FrontDesk {
     pub front: Arc<Front>,
     pub login: Arc<dyn Login>,
     pub operations: Arc<dyn Operations>,
+    pub tenants: Arc<dyn Tenants>,
+    pub annex: Arc<dyn Annex>,
 }
 
-/// What every request of one listener needs.
+impl FrontDesk {
+    /// One that has the default tenant, and nothing beside MCP.
+    pub fn new(front: Arc<Front>, login: Arc<dyn Login>, operations: Arc<dyn Operations>) -> Self {
+        let (tenants, annex) = (Arc::new(OnlyDefault), Arc::new(NoAnnex));
+        Self { front, login, operations, tenants, annex }
+    }
+}
+
+/// What every request of one tenant needs that comes over one listener.
 pub(crate) struct Service {
+    pub tenant: Tenant,
     pub front: Arc<Front>,
-    pub config: HttpConfig,
-    pub door: Door,
-    pub login: Arc<dyn Login>,
     pub sessions: Sessions,
     pub streams: Arc<Streams>,
+    // From here on the same for all tenants.
+    pub config: Arc<HttpConfig>,
+    pub door: Arc<Door>,
+    pub login: Arc<dyn Login>,
     pub operations: Arc<dyn Operations>,
+    pub annex: Arc<dyn Annex>,
+    pub directory: Arc<Directory>,
     pub bounds: Bounds,
     pub places: Arc<Places>,
+    pub guesses: Arc<Guesses>,
 }
 
 /// Why the listener cannot be opened.
@@ -132,6 +159,11 @@ impl AsFd for HttpListener {
 /// How long to wait where a connection could not be accepted: what the system lacks is not there
 /// again at once, and trying without a pause would take a whole processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a listener does nothing. A timer that is due before all others wakes the thread that
+/// waits for the system, which costs a request two calls of the system; while this one is due, the
+/// timers of requests are not the first.
+const BEAT: Duration = Duration::from_secs(5);
 
 impl HttpListener {
     /// Takes the address.
@@ -184,30 +216,36 @@ impl HttpListener {
     /// Connections without a request are closed when the [`Front`] drains, which may be later: on
     /// one of them a request may be on its way.
     pub async fn serve(self, config: HttpConfig, desk: FrontDesk, stop: CancellationToken) {
-        let FrontDesk { front, login, operations } = desk;
+        let FrontDesk { front, login, operations, tenants, annex } = desk;
         let places = Places::new(config.connections);
         let service = Arc::new(Service {
-            door: Door::new(self.address, &config),
+            tenant: Tenant::default(),
+            front: Arc::clone(&front),
             sessions: Sessions::new(config.sessions, config.session_idle.as_duration()),
             streams: Arc::default(),
+            door: Arc::new(Door::new(self.address, &config)),
             bounds: self.bounds.clone(),
             places: Arc::clone(&places),
-            front: Arc::clone(&front),
-            config,
+            guesses: Arc::new(Guesses::new(config.wrong_keys)),
+            config: Arc::new(config),
+            directory: Arc::new(Directory::new(tenants)),
             login,
             operations,
+            annex,
         });
         if let Some(tls) = &self.tls {
             front.tasks.spawn(Arc::clone(tls).follow(stop.clone()));
         }
         let open = TaskTracker::new();
+        let mut beat = tokio::time::interval(BEAT);
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
+                _ = beat.tick() => continue,
                 accepted = self.socket.accept() => accepted,
             };
             let stream = match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, peer)) => (stream, peer.ip()),
                 Err(error) => {
                     // Out of descriptors, or the client is gone already: neither is the end.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -222,10 +260,10 @@ impl HttpListener {
                 () = front.draining.cancelled() => break,
             };
             // Answers are small and written whole; waiting for more to send only delays them.
-            let _ = stream.set_nodelay(true);
+            let _ = stream.0.set_nodelay(true);
             let (service, tls) = (Arc::clone(&service), self.tls.clone());
             let stop = stop.clone();
-            front.tasks.spawn(open.track_future(async move {
+            front.tasks.spawn(open.track_future(AtOnce::new(async move {
                 let closed = place.closed.clone();
                 tokio::select! {
                     () = Arc::clone(&service).connection(stream, tls, &place, stop) => {}
@@ -233,7 +271,7 @@ impl HttpListener {
                     () = closed.cancelled() => {}
                 }
                 service.places.leave(&place);
-            }));
+            })));
         }
         drop(self.socket);
         open.close();
@@ -242,18 +280,38 @@ impl HttpListener {
 }
 
 impl Service {
+    /// The same for another tenant.
+    fn beside(&self, tenant: Tenant, front: Arc<Front>) -> Self {
+        let idle = self.config.session_idle.as_duration();
+        Self {
+            tenant,
+            front,
+            sessions: Sessions::new(self.config.sessions, idle),
+            streams: Arc::default(),
+            config: Arc::clone(&self.config),
+            door: Arc::clone(&self.door),
+            login: Arc::clone(&self.login),
+            operations: Arc::clone(&self.operations),
+            annex: Arc::clone(&self.annex),
+            directory: Arc::clone(&self.directory),
+            bounds: self.bounds.clone(),
+            places: Arc::clone(&self.places),
+            guesses: Arc::clone(&self.guesses),
+        }
+    }
+
     /// Serves one connection to its end. How a client leaves is its own affair.
     async fn connection(
         self: Arc<Self>,
-        stream: TcpStream,
+        (stream, peer): (TcpStream, IpAddr),
         tls: Option<Arc<Tls>>,
         place: &Arc<Place>,
         stop: CancellationToken,
     ) {
-        let Some(tls) = tls else { return self.http(stream, place, stop).await };
+        let Some(tls) = tls else { return self.http((stream, peer), place, stop).await };
         let patience = self.config.header_timeout.as_duration();
         match tokio::time::timeout(patience, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.http(stream, place, stop).await,
+            Ok(Ok(stream)) => self.http((stream, peer), place, stop).await,
             Ok(Err(error)) => tracing::debug!(%error, "a client could not agree on TLS"),
             Err(_) => {}
         }
@@ -261,7 +319,7 @@ impl Service {
 
     async fn http(
         self: Arc<Self>,
-        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        (stream, peer): (impl AsyncRead + AsyncWrite + Send + Unpin + 'static, IpAddr),
         place: &Arc<Place>,
         stop: CancellationToken,
     ) {
@@ -277,7 +335,9 @@ impl Service {
             closed.cancelled().await;
             draining.cancelled().await;
         };
-        let respond = service_fn(move |request| {
+        let respond = service_fn(move |mut request| {
+            let address = client_address(peer, request.headers(), &self.config.trusted_proxies);
+            request.extensions_mut().insert(ClientAddress(address));
             let work = self.places.work(&place);
             let (service, stop) = (Arc::clone(&self), stop.clone());
             async move {
@@ -306,15 +366,8 @@ impl Service {
         request: Request<Incoming>,
         work: Work,
     ) -> Result<Response<Guarded>, std::convert::Infallible> {
-        let route = match request.uri().path() {
-            "/mcp" => Route::Mcp,
-            "/sse" => Route::Sse,
-            "/messages" => Route::Messages,
-            "/ws" => Route::WebSocket,
-            "/health" => Route::Health,
-            "/metrics" => Route::Metrics,
-            _ => Route::Unknown,
-        };
+        let target = Target::read(request.uri().path(), request.headers());
+        let route = target.as_ref().map_or(Route::Annex, |target| target.route);
         let operations = Arc::clone(&self.operations);
         let response = match self.door.check(&request) {
             Err(refusal) => {
@@ -323,7 +376,10 @@ impl Service {
             }
             Ok(()) => {
                 let origin = request.headers().get(header::ORIGIN).cloned();
-                let reply = self.route(route, request, &work).await;
+                let reply = match target {
+                    Ok(target) => self.route(target, request, &work).await,
+                    Err(error) => Err(refuse(StatusCode::BAD_REQUEST, &error.to_string()).into()),
+                };
                 let mut response = reply.unwrap_or_else(message::Refused::into_response);
                 if let Some(origin) = origin {
                     cors::share(&mut response, origin);
@@ -335,7 +391,13 @@ impl Service {
         Ok(response.map(|body| Guarded::new(body, work)))
     }
 
-    async fn route(&self, route: Route, request: Request<Incoming>, work: &Work) -> Reply {
+    async fn route(
+        self: Arc<Self>,
+        target: Target,
+        request: Request<Incoming>,
+        work: &Work,
+    ) -> Reply {
+        let Target { route, .. } = target;
         let limit = self.config.header_limit;
         if head_size(&request) > limit.as_usize() {
             self.operations.rejected("header");
@@ -351,14 +413,18 @@ impl Service {
             let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             return Ok(text(status, "application/json", body));
         }
-        let admitted = self.admit(&request)?;
+        if route == Route::Annex {
+            return self.annex(target, request).await;
+        }
+        let admitted = self.admit(Presented::of(&request, &target.tenant)).await?;
         self.check_rate(&admitted.principal)?;
+        let service = self.of(&target.tenant).await?;
         let revoked = admitted.revoked.clone();
         let reply = tokio::select! {
             // Nothing is begun for a key that has ended meanwhile.
             biased;
             () = revoked.cancelled() => return Err(revoked::refusal().into()),
-            reply = self.admitted(route, admitted, request, work) => reply?,
+            reply = service.admitted(route, admitted, request, work) => reply?,
         };
         Ok(revoked::bound(reply, revoked))
     }
@@ -385,12 +451,6 @@ impl Service {
                 let caller = Admitted { principal, revoked };
                 self.web_socket(caller, request, work.again())
             }
-            (Route::Unknown, _) => Err(refuse(
-                StatusCode::NOT_FOUND,
-                "nothing is served here; MCP is at /mcp, /sse and /ws, and /health and /metrics are \
-                 for operators",
-            )
-            .into()),
             (route, _) => Err(message::not_allowed(route).into()),
         }
     }

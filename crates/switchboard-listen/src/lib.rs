@@ -5,6 +5,8 @@
 //! and `WebSocket`, [`lines`] for everything that is a stream of lines (unix socket, standard input
 //! and output). All but streamable HTTP are carriers of one thing, a [`conversation`].
 
+mod alone;
+mod at_once;
 mod bounds;
 mod callback;
 mod conversation;
@@ -21,6 +23,7 @@ mod steady;
 mod subscription;
 mod watched;
 
+pub use alone::{Alone, answer_alone};
 pub use bounds::Bounds;
 pub use front::Front;
 pub use meter::Meter;

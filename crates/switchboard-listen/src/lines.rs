@@ -48,6 +48,7 @@ pub async fn serve(
         pace: limits.bounds.as_ref().and_then(|bounds| bounds.pace(&principal)),
         stateless: true,
         batches: true,
+        address: None,
     };
     let (conversation, outgoing) = Conversation::open(&front, principal, terms);
     let mut writing = front.tasks.spawn(write(outgoing, Steady::new(writer)));

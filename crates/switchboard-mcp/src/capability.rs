@@ -1,9 +1,7 @@
 //! What a client said it can do, and whether that covers what a server asks of it.
 
-use serde_json::value::RawValue;
-
 use crate::error::{RpcError, code};
-use crate::json::{Json, Members, Object};
+use crate::json::{Json, Members, Object, Raw};
 use crate::method::Method;
 
 /// The `ClientCapabilities` of a session or of one request.
@@ -58,6 +56,11 @@ impl ClientCapabilities {
     /// As the client wrote them.
     pub fn as_json(&self) -> Json {
         self.raw.clone().unwrap_or_else(Json::empty_object)
+    }
+
+    /// The text of [`Self::as_json`].
+    pub fn as_str(&self) -> &str {
+        self.raw.as_ref().map_or("{}", Json::as_str)
     }
 
     /// As the client wrote them, but with `extension` declared or not: a gateway speaks some of
@@ -153,7 +156,7 @@ impl ClientCapabilities {
 }
 
 /// Capabilities are declared by objects, mostly empty ones.
-fn is_object(value: Option<&RawValue>) -> bool {
+fn is_object(value: Option<Raw<'_>>) -> bool {
     value.is_some_and(|value| value.get().starts_with('{'))
 }
 

@@ -1,5 +1,7 @@
 //! A request as it goes to a server: the client's parameters with what belongs to our hop replaced.
 
+use std::borrow::Cow;
+
 use crate::json::{Json, Malformed, Members, Object};
 use crate::meta::is_for_neighbour;
 use crate::method::Method;
@@ -16,7 +18,7 @@ pub struct Frame<'a> {
     pub naming: Naming<'a>,
     /// Members of `_meta` that the server's revision requires, values already written; empty for a
     /// server of the legacy era.
-    pub envelope: &'a [(&'static str, String)],
+    pub envelope: &'a [(&'static str, Cow<'a, str>)],
     /// Whether the server may report progress; it does so under the request's own id.
     pub progress: bool,
 }
@@ -127,7 +129,7 @@ mod tests {
     fn check(params: &str, naming: Naming<'_>, modern: bool, expected: &str) {
         let params = (!params.is_empty())
             .then(|| Json::parse(Bytes::copy_from_slice(params.as_bytes())).unwrap());
-        let envelope = [("io.modelcontextprotocol/protocolVersion", "\"2026-07-28\"".to_owned())];
+        let envelope = [("io.modelcontextprotocol/protocolVersion", "\"2026-07-28\"".into())];
         let frame = Frame {
             id: Some(WireId(5)),
             method: &Method::Ping,
@@ -184,9 +186,9 @@ mod tests {
             br#"{"name":"t","_meta":{"io.modelcontextprotocol/clientCapabilities":{"x":1},"io.modelcontextprotocol/logLevel":"debug","io.modelcontextprotocol/related-task":{"taskId":"theirs"},"traceparent":"00-1"}}"#,
         ));
         let envelope = [
-            ("io.modelcontextprotocol/clientCapabilities", r#"{"roots":{}}"#.to_owned()),
-            ("io.modelcontextprotocol/logLevel", "\"info\"".to_owned()),
-            ("io.modelcontextprotocol/related-task", r#"{"taskId":"ours"}"#.to_owned()),
+            ("io.modelcontextprotocol/clientCapabilities", r#"{"roots":{}}"#.into()),
+            ("io.modelcontextprotocol/logLevel", "\"info\"".into()),
+            ("io.modelcontextprotocol/related-task", r#"{"taskId":"ours"}"#.into()),
         ];
         let frame = Frame {
             id: Some(WireId(1)),

@@ -1,15 +1,20 @@
 //! JSON that stays the text it arrived as.
 
 mod entries;
+mod needle;
+mod scan;
 
 use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 pub(crate) use entries::Entries;
+pub use needle::Needle;
+
+use self::scan::{Fault, Walk};
 
 /// One complete JSON value, as text. Cloning and slicing do not copy.
 ///
@@ -23,9 +28,58 @@ pub struct Json(Bytes);
 #[error("{0}")]
 pub struct Malformed(String);
 
+/// The text of one JSON value that is part of another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Raw<'a>(&'a str);
+
 impl Malformed {
     pub fn because(message: impl Into<String>) -> Self {
         Self(message.into())
+    }
+
+    fn new(text: &[u8], fault: Fault) -> Self {
+        match fault {
+            Fault::Depth => Self(format!("nested deeper than {DEPTH_LIMIT} levels")),
+            Fault::Syntax => match serde_json::from_slice::<&RawValue>(text) {
+                Err(error) => Self(error.to_string()),
+                Ok(_) => Self::because("a name with half a character"),
+            },
+        }
+    }
+
+    fn no_object(text: &str) -> Self {
+        let kind = match text.trim_ascii_start().as_bytes().first() {
+            Some(b'[') => "sequence",
+            Some(b'"') => "string",
+            Some(b't' | b'f') => "boolean",
+            Some(b'n') => "null",
+            _ => "number",
+        };
+        Self(format!("invalid type: {kind}, expected an object"))
+    }
+}
+
+impl<'a> Raw<'a> {
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+}
+
+impl<'a> From<&'a RawValue> for Raw<'a> {
+    fn from(raw: &'a RawValue) -> Self {
+        Self(raw.get())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl fmt::Display for Raw<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
     }
 }
 
@@ -42,16 +96,24 @@ impl Json {
     ///
     /// [`Malformed`] with the place, or with the limit that was passed.
     pub fn parse(text: Bytes) -> Result<Self, Malformed> {
-        serde_json::from_slice::<&RawValue>(&text).map_err(|error| Malformed(error.to_string()))?;
-        check_depth(&text)?;
+        let checked = std::str::from_utf8(&text).map_err(|_| Fault::Syntax).and_then(scan::check);
+        checked.map_err(|fault| Malformed::new(&text, fault))?;
         Ok(Self(text))
     }
 
-    /// Takes text that is read whole in the next step, which finds what is wrong with it; only
-    /// the depth is checked here.
-    pub(crate) fn unread(text: Bytes) -> Result<Self, Malformed> {
-        check_depth(&text)?;
-        Ok(Self(text))
+    /// As [`Self::parse`] for what must be an object, of which the members are handed out on the
+    /// same walk, repeated ones too.
+    pub(crate) fn parse_object<'t>(
+        text: &'t Bytes,
+        mut member: impl FnMut(&str, Raw<'t>),
+    ) -> Result<Self, Malformed> {
+        let refused = |fault| Malformed::new(text, fault);
+        let checked = std::str::from_utf8(text).map_err(|_| refused(Fault::Syntax))?;
+        let mut walk = Walk::unchecked(checked).ok_or_else(|| Malformed::no_object(checked))?;
+        while let Some((name, value)) = walk.next().map_err(refused)? {
+            member(&name, Raw(value));
+        }
+        Ok(Self(text.clone()))
     }
 
     /// Writes out a value of our own.
@@ -69,14 +131,9 @@ impl Json {
         Self(text.into())
     }
 
-    /// Takes a part of `whole` that the parser handed out.
-    pub(crate) fn slice(whole: &Bytes, part: &RawValue) -> Self {
-        Self(whole.slice_ref(part.get().as_bytes()))
-    }
-
-    /// The part of this value that `view` lent out, without copying it.
-    pub fn part(&self, part: &RawValue) -> Self {
-        Self::slice(&self.0, part)
+    /// The part of this value that was lent out, without copying it.
+    pub fn part<'a>(&self, part: impl Into<Raw<'a>>) -> Self {
+        Self(self.0.slice_ref(part.into().get().as_bytes()))
     }
 
     /// Decodes as much as `T` asks for; `T` may borrow from this value.
@@ -94,7 +151,12 @@ impl Json {
     ///
     /// [`Malformed`] when this is no object, or one with a member twice.
     pub fn members(&self) -> Result<Members<'_>, Malformed> {
-        self.view()
+        Members::parse(self.raw())
+    }
+
+    /// The whole of it, as a part.
+    pub fn raw(&self) -> Raw<'_> {
+        Raw(self.as_str())
     }
 
     pub fn as_bytes(&self) -> &[u8] {
@@ -119,7 +181,13 @@ impl Json {
 
     /// Writes `text` as a JSON string.
     pub fn write_string(out: &mut Vec<u8>, text: &str) {
-        serde_json::to_writer(out, text).expect("writing to memory");
+        if scan::plain(text.as_bytes()) < text.len() {
+            return serde_json::to_writer(out, text).expect("writing to memory");
+        }
+        out.reserve(text.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
     }
 }
 
@@ -135,49 +203,42 @@ impl fmt::Display for Json {
     }
 }
 
-/// Walks the brackets outside strings; the text is known to be JSON.
-fn check_depth(text: &[u8]) -> Result<(), Malformed> {
-    // A text with fewer openings than the limit cannot nest deeper than it.
-    let mut depth = 0_usize;
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|b| matches!(b, b'"' | b'{' | b'[' | b'}' | b']')) {
-        let byte = rest[at];
-        rest = &rest[at + 1..];
-        match byte {
-            b'"' => rest = after_string(rest),
-            b'{' | b'[' => depth += 1,
-            _ => depth = depth.saturating_sub(1),
-        }
-        if depth > DEPTH_LIMIT {
-            return Err(Malformed(format!("nested deeper than {DEPTH_LIMIT} levels")));
-        }
-    }
-    Ok(())
-}
-
-fn after_string(mut text: &[u8]) -> &[u8] {
-    while let Some(at) = memchr::memchr2(b'"', b'\\', text) {
-        if text[at] == b'"' {
-            return &text[at + 1..];
-        }
-        text = text.get(at + 2..).unwrap_or_default();
-    }
-    &[]
-}
-
 /// The members of one object, in order, values undecoded.
 ///
 /// A name that occurs twice is refused, also in another case: parsers disagree on which one
 /// counts, and what policy saw must be what the server gets (compare CVE-2026-27896).
 #[derive(Debug, Default)]
-pub struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub struct Members<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
 
 impl<'a> Members<'a> {
-    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+    /// The members of the object that `raw` is.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] when it is no object, or one with a member twice.
+    pub fn parse(raw: impl Into<Raw<'a>>) -> Result<Self, Malformed> {
+        let text = raw.into().get();
+        let mut walk = Walk::checked(text).ok_or_else(|| Malformed::no_object(text))?;
+        let mut members: Vec<(Cow<'a, str>, Raw<'a>)> = Vec::with_capacity(4);
+        while let Some((name, value)) =
+            walk.next().map_err(|fault| Malformed::new(text.as_bytes(), fault))?
+        {
+            if members.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
+                return Err(Malformed(format!("duplicate member `{name}`")));
+            }
+            if members.len() == MEMBER_LIMIT {
+                return Err(Malformed(format!("an object with more than {MEMBER_LIMIT} members")));
+            }
+            members.push((name, Raw(value)));
+        }
+        Ok(Self(members))
+    }
+
+    pub fn get(&self, name: &str) -> Option<Raw<'a>> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Raw<'a>)> {
         self.0.iter().map(|(key, value)| (&**key, *value))
     }
 
@@ -185,65 +246,17 @@ impl<'a> Members<'a> {
     pub fn read<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         serde_json::from_str(self.get(name)?.get()).ok()
     }
-
-    pub fn parse(raw: &'a RawValue) -> Result<Self, Malformed> {
-        serde_json::from_str(raw.get()).map_err(|error| Malformed(error.to_string()))
-    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(4);
-                while let Some(Key(key)) = map.next_key()? {
-                    if members.iter().any(|(other, _)| other.eq_ignore_ascii_case(&key)) {
-                        return Err(de::Error::custom(format_args!("duplicate member `{key}`")));
-                    }
-                    if members.len() == MEMBER_LIMIT {
-                        return Err(de::Error::custom(format_args!(
-                            "an object with more than {MEMBER_LIMIT} members"
-                        )));
-                    }
-                    members.push((key, map.next_value()?));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Object)
+        Self::parse(Raw::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
 /// Most members of an object that we look into (an envelope, `params`, `_meta`, one listed item).
 /// The protocol defines about ten; the comparison above is quadratic.
 const MEMBER_LIMIT: usize = 256;
-
-/// A key that borrows from the text where it can; serde's `Cow` always copies here.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
-}
 
 /// Writes an object member by member.
 #[derive(Debug)]

@@ -32,7 +32,7 @@ pub use capability::{ClientCapabilities, Uncovered};
 pub use error::{RpcError, code};
 pub use frame::{Frame, Naming};
 pub use header::{decode_header, encode_header};
-pub use json::{DEPTH_LIMIT, Json, Malformed, Members, Object};
+pub use json::{DEPTH_LIMIT, Json, Malformed, Members, Needle, Object, Raw};
 pub use level::LogLevel;
 pub use line::{LineError, Lines};
 pub use message::{DecodeError, Incoming, RequestId, encode, split_batch};

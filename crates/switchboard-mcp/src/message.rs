@@ -3,11 +3,10 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::{RpcError, code};
-use crate::json::{Json, Malformed};
+use crate::json::{Json, Malformed, Raw};
 use crate::method::Method;
 
 /// A message as it came in, decoded as far as is needed to see what it is.
@@ -39,27 +38,34 @@ pub struct RequestId(Bytes);
 /// is in flight, and a client must not be able to make that expensive.
 const ID_LIMIT: usize = 256;
 
-#[derive(Deserialize)]
+/// The members of the envelope as they stand; `null` is not the same as absent.
+#[derive(Default)]
 struct Wire<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    error: Option<&'a RawValue>,
+    jsonrpc: Option<Raw<'a>>,
+    id: Option<Raw<'a>>,
+    method: Option<Raw<'a>>,
+    params: Option<Raw<'a>>,
+    result: Option<Raw<'a>>,
+    error: Option<Raw<'a>>,
+    /// One that is there more than once.
+    twice: Option<&'static str>,
 }
 
-/// Tells `null` from absent, which serde's `Option` does not.
-fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+impl<'a> Wire<'a> {
+    fn take(&mut self, name: &str, value: Raw<'a>) {
+        let (name, member) = match name {
+            "jsonrpc" => ("jsonrpc", &mut self.jsonrpc),
+            "id" => ("id", &mut self.id),
+            "method" => ("method", &mut self.method),
+            "params" => ("params", &mut self.params),
+            "result" => ("result", &mut self.result),
+            "error" => ("error", &mut self.error),
+            _ => return,
+        };
+        if member.replace(value).is_some() {
+            self.twice = Some(name);
+        }
+    }
 }
 
 impl Incoming {
@@ -73,16 +79,9 @@ impl Incoming {
         if text.trim_ascii_start().first() != Some(&b'{') {
             return Self::read(&Json::parse(text).map_err(parse)?);
         }
-        // Reading the envelope walks through the whole text, so it need not be checked before.
-        let json = Json::unread(text).map_err(parse)?;
-        // As a text and not as bytes: of those serde passes over members it does not know unread.
-        let text = std::str::from_utf8(json.as_bytes())
-            .map_err(|error| refuse(code::PARSE, None, error.to_string()))?;
-        let wire = serde_json::from_str(text).map_err(|error| {
-            let code = if error.is_data() { code::INVALID_REQUEST } else { code::PARSE };
-            refuse(code, None, error.to_string())
-        })?;
-        Self::classify(&json, &wire)
+        let mut wire = Wire::default();
+        let json = Json::parse_object(&text, |name, value| wire.take(name, value));
+        Self::classify(&json.map_err(parse)?, &wire)
     }
 
     /// Tells what a JSON value that is already known to be one means as a message.
@@ -91,16 +90,17 @@ impl Incoming {
     ///
     /// As [`Self::decode`].
     pub fn read(json: &Json) -> Result<Self, DecodeError> {
-        // Serde takes an array for a struct as well.
         if json.as_bytes().trim_ascii_start().first() != Some(&b'{') {
             return Err(refuse(code::INVALID_REQUEST, None, "a message is an object"));
         }
-        let wire: Wire<'_> =
-            json.view().map_err(|error| refuse(code::INVALID_REQUEST, None, error.to_string()))?;
-        Self::classify(json, &wire)
+        Self::decode(json.clone().into_bytes())
     }
 
     fn classify(json: &Json, wire: &Wire<'_>) -> Result<Self, DecodeError> {
+        if let Some(name) = wire.twice {
+            let message = format!("duplicate field `{name}`");
+            return Err(refuse(code::INVALID_REQUEST, None, message));
+        }
         let id = match wire.id.map(|id| RequestId::from_json(json, id)).transpose() {
             Ok(id) => id.flatten(),
             Err(message) => return Err(refuse(code::INVALID_REQUEST, None, message)),
@@ -110,7 +110,7 @@ impl Incoming {
             is_answer,
             ..refuse(code::INVALID_REQUEST, id.clone(), message)
         };
-        if wire.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
+        if wire.jsonrpc.map(Raw::get) != Some("\"2.0\"") {
             return Err(invalid("`jsonrpc` must be \"2.0\""));
         }
         let Some(method) = wire.method else {
@@ -161,7 +161,7 @@ fn read_response(
     Ok(Incoming::Response { id, outcome })
 }
 
-fn read_method(raw: &RawValue) -> Option<Method> {
+fn read_method(raw: Raw<'_>) -> Option<Method> {
     let text = raw.get();
     match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
         Some(plain) if !plain.contains('\\') => Some(Method::from(plain)),
@@ -175,7 +175,7 @@ fn refuse(code: i64, id: Option<RequestId>, message: impl Into<String>) -> Decod
 
 impl RequestId {
     /// `Ok(None)` for `null`.
-    fn from_json(json: &Json, raw: &RawValue) -> Result<Option<Self>, String> {
+    fn from_json(json: &Json, raw: Raw<'_>) -> Result<Option<Self>, String> {
         let text = raw.get();
         if text.len() > ID_LIMIT {
             return Err(format!("`id` is longer than {ID_LIMIT} bytes"));
@@ -190,9 +190,9 @@ impl RequestId {
     }
 
     /// Reads the id that a parameter such as `requestId` names.
-    pub fn from_raw(raw: &RawValue) -> Option<Self> {
-        let json = Json::parse(Bytes::copy_from_slice(raw.get().as_bytes())).ok()?;
-        Self::from_json(&json, raw_of(&json)?).ok()?
+    pub fn from_raw<'a>(raw: impl Into<Raw<'a>>) -> Option<Self> {
+        let json = Json::parse(Bytes::copy_from_slice(raw.into().get().as_bytes())).ok()?;
+        Self::from_json(&json, json.raw()).ok()?
     }
 
     pub fn from_number(number: u64) -> Self {
@@ -208,10 +208,6 @@ impl RequestId {
         let text = std::str::from_utf8(&self.0).ok()?;
         text.strip_suffix(".0").unwrap_or(text).parse().ok()
     }
-}
-
-fn raw_of(json: &Json) -> Option<&RawValue> {
-    json.view().ok()
 }
 
 /// Some clients count in floating point and write `1.0` (JSON has one kind of number).

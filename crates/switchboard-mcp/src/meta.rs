@@ -3,9 +3,7 @@
 //! Keys under `io.modelcontextprotocol/` and the progress token concern two neighbours only: they
 //! are read here, dropped when the request goes on, and set anew (2026-07-28, "`_meta`").
 
-use serde_json::value::RawValue;
-
-use crate::json::{Json, Malformed, Members, Object};
+use crate::json::{Json, Malformed, Members, Needle, Object, Raw};
 use crate::version::ProtocolVersion;
 
 /// The prefix of the keys that belong to the protocol.
@@ -36,7 +34,7 @@ pub(crate) fn is_for_client(name: &str, to: ProtocolVersion) -> bool {
 /// nothing.
 pub(crate) fn write_meta(
     object: &mut Object<'_>,
-    meta: &RawValue,
+    meta: Raw<'_>,
     to: ProtocolVersion,
 ) -> Result<(), Malformed> {
     let meta = Members::parse(meta)?;
@@ -59,8 +57,12 @@ pub(crate) fn write_meta(
 /// [`Malformed`] when it is no object, or its `_meta` is none.
 pub fn without_hop_meta(json: Json, to: ProtocolVersion) -> Result<Json, Malformed> {
     // A name may be written with escapes, and all that begin like this one begin so.
-    let found = |needle: &[u8]| memchr::memmem::find(json.as_bytes(), needle).is_some();
-    if !found(b"\"io.modelcontextprotocol") && !found(b"\"progressToken") && !found(b"\\u00") {
+    static NAMES: [Needle; 3] = [
+        Needle::new("\"io.modelcontextprotocol"),
+        Needle::new("\"progressToken"),
+        Needle::new("\\u00"),
+    ];
+    if !NAMES.iter().any(|name| name.is_in(&json)) {
         return Ok(json);
     }
     let members = json.members()?;
@@ -141,18 +143,18 @@ impl Envelope {
     }
 }
 
-fn text(name: &'static str, value: &RawValue) -> Result<String, MetaError> {
+fn text(name: &'static str, value: Raw<'_>) -> Result<String, MetaError> {
     serde_json::from_str(value.get()).map_err(|_| MetaError::Member(name, "a string"))
 }
 
-fn object(params: &Json, name: &'static str, value: &RawValue) -> Result<Json, MetaError> {
+fn object(params: &Json, name: &'static str, value: Raw<'_>) -> Result<Json, MetaError> {
     if value.get().starts_with('{') {
         return Ok(params.part(value));
     }
     Err(MetaError::Member(name, "an object"))
 }
 
-fn token(params: &Json, value: &RawValue) -> Result<Json, MetaError> {
+fn token(params: &Json, value: Raw<'_>) -> Result<Json, MetaError> {
     match value.get().as_bytes()[0] {
         b'"' | b'-' | b'0'..=b'9' if value.get().len() <= TOKEN_LIMIT => Ok(params.part(value)),
         _ => Err(MetaError::Member("progressToken", "a string or an integer of at most 256 bytes")),

@@ -5,11 +5,9 @@
 //! by an argument without reading the body. What the header says counts for nobody here; it is
 //! compared with the body, and worked out anew from the body for the next hop.
 
-use serde_json::value::RawValue;
-
 use crate::error::{RpcError, code};
 use crate::header::{decode_header, encode_header};
-use crate::json::{Entries, Json, Malformed};
+use crate::json::{Entries, Json, Malformed, Needle, Raw};
 
 /// The arguments of one tool that have headers.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,7 +64,7 @@ impl ParamHeaders {
     /// The headers that a call with these `arguments` has, with their encoded values: those whose
     /// argument is there and not null. Arguments that are no object, or that are of a type which
     /// no header carries, have none; the server refuses them.
-    pub fn expected(&self, arguments: Option<&RawValue>) -> Vec<(String, String)> {
+    pub fn expected(&self, arguments: Option<Raw<'_>>) -> Vec<(String, String)> {
         let value = |header: &ParamHeader| {
             let text = header.text(arguments?).ok().flatten()?;
             Some((header.name.clone(), encode_header(&text).into_owned()))
@@ -82,7 +80,7 @@ impl ParamHeaders {
     /// What the client gets: -32020 where the two do not say the same.
     pub fn check<'h>(
         &self,
-        arguments: Option<&RawValue>,
+        arguments: Option<Raw<'_>>,
         received: impl IntoIterator<Item = (&'h str, &'h [u8])>,
     ) -> Result<(), RpcError> {
         let own = |(name, value): (&'h str, &'h [u8])| {
@@ -111,7 +109,7 @@ impl ParamHeaders {
 
 impl ParamHeader {
     /// The argument as a header says it, before encoding.
-    fn text(&self, arguments: &RawValue) -> Result<Option<String>, Malformed> {
+    fn text(&self, arguments: Raw<'_>) -> Result<Option<String>, Malformed> {
         let mut value = arguments;
         for member in &self.path {
             // An argument that is not an object has no members; the server says so.
@@ -154,7 +152,7 @@ impl ParamHeader {
 
 /// A string as it is, a boolean as `true` or `false`, an integer in decimal digits; `None` for
 /// null and for what no marked property may be.
-fn scalar(value: &RawValue) -> Option<String> {
+fn scalar(value: Raw<'_>) -> Option<String> {
     let text = value.get();
     match text.as_bytes()[0] {
         b'"' => serde_json::from_str(text).ok(),
@@ -184,14 +182,14 @@ struct Reader {
 
 impl Reader {
     /// `reachable`: the path from the root leads over `properties` alone.
-    fn schema(&mut self, raw: &RawValue, reachable: bool) -> Result<(), InvalidParamHeader> {
+    fn schema(&mut self, raw: Raw<'_>, reachable: bool) -> Result<(), InvalidParamHeader> {
         if !mentions(raw.get()) {
             return Ok(());
         }
         match raw.get().as_bytes()[0] {
             b'{' => {}
             b'[' => {
-                let items: Vec<&RawValue> = self.part(serde_json::from_str(raw.get()))?;
+                let items: Vec<Raw<'_>> = self.part(serde_json::from_str(raw.get()))?;
                 return items.into_iter().try_for_each(|item| self.schema(item, false));
             }
             _ => return Ok(()),
@@ -213,7 +211,7 @@ impl Reader {
     }
 
     /// The schemas in an object whose member names are not keywords.
-    fn named(&mut self, raw: &RawValue, reachable: bool) -> Result<(), InvalidParamHeader> {
+    fn named(&mut self, raw: Raw<'_>, reachable: bool) -> Result<(), InvalidParamHeader> {
         if !mentions(raw.get()) || !raw.get().starts_with('{') {
             return Ok(());
         }
@@ -227,7 +225,7 @@ impl Reader {
 
     fn mark(
         &mut self,
-        value: &RawValue,
+        value: Raw<'_>,
         keywords: &Entries<'_>,
         reachable: bool,
     ) -> Result<(), InvalidParamHeader> {
@@ -240,7 +238,7 @@ impl Reader {
         if suffix.is_empty() || !suffix.bytes().all(is_token) {
             return self.invalid(format!("`{ANNOTATION}` must be a name that HTTP allows"));
         }
-        let kind = keywords.get("type").map(RawValue::get);
+        let kind = keywords.get("type").map(Raw::get);
         if !matches!(kind, Some("\"string\"" | "\"integer\"" | "\"boolean\"")) {
             return self.invalid("only a string, an integer or a boolean can have a header");
         }
@@ -269,8 +267,8 @@ impl Reader {
 /// Whether there can be a mark in this text. A name may be written with escapes, all of which
 /// begin alike for the letters of this one.
 fn mentions(text: &str) -> bool {
-    let found = |needle: &[u8]| memchr::memmem::find(text.as_bytes(), needle).is_some();
-    found(ANNOTATION.as_bytes()) || found(b"\\u00")
+    static NAMES: [Needle; 2] = [Needle::new(ANNOTATION), Needle::new("\\u00")];
+    NAMES.iter().any(|name| name.is_in_text(text.as_bytes()))
 }
 
 /// RFC 9110, section 5.6.2.

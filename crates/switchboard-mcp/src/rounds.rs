@@ -2,9 +2,8 @@
 //! requests").
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use crate::json::{Entries, Json, Malformed, Members, Object};
+use crate::json::{Entries, Json, Malformed, Members, Object, Raw};
 use crate::method::Method;
 
 /// One question of a server.
@@ -71,7 +70,7 @@ const QUESTION_LIMIT: usize = 64;
 /// Reads the entries of `inputRequests`, which is a part of `whole`.
 pub(crate) fn read_requests(
     whole: &Json,
-    entries: &RawValue,
+    entries: Raw<'_>,
 ) -> Result<Vec<InputRequest>, Malformed> {
     let mut requests = Vec::new();
     for (key, entry) in Entries::parse(entries)?.iter() {

@@ -6,9 +6,7 @@
 
 use std::ops::Range;
 
-use serde_json::value::RawValue;
-
-use crate::json::{Json, Members};
+use crate::json::{Json, Members, Raw};
 
 /// Where in an object there are strings to replace. Where a list stands instead of the object or
 /// string, the same holds for each of its items.
@@ -39,7 +37,7 @@ pub(crate) fn replace(
     map: &mut dyn FnMut(&str) -> Option<String>,
 ) -> Json {
     let mut splice = Splice { base: whole.as_bytes().as_ptr() as usize, edits: Vec::new() };
-    if let Ok(raw) = whole.view::<&RawValue>() {
+    if let Ok(raw) = whole.view::<Raw<'_>>() {
         splice.walk(raw, shape, map);
     }
     match splice.apply(whole.as_bytes()) {
@@ -55,7 +53,7 @@ struct Splice {
 }
 
 impl Splice {
-    fn walk(&mut self, raw: &RawValue, shape: &Shape, map: &mut dyn FnMut(&str) -> Option<String>) {
+    fn walk(&mut self, raw: Raw<'_>, shape: &Shape, map: &mut dyn FnMut(&str) -> Option<String>) {
         if raw.get().starts_with('[') {
             // A list in a list is not of any shape, and going into it would read the text of the
             // inner one again for each list around it.
@@ -67,12 +65,7 @@ impl Splice {
         }
     }
 
-    fn object(
-        &mut self,
-        raw: &RawValue,
-        shape: &Shape,
-        map: &mut dyn FnMut(&str) -> Option<String>,
-    ) {
+    fn object(&mut self, raw: Raw<'_>, shape: &Shape, map: &mut dyn FnMut(&str) -> Option<String>) {
         let Ok(members) = Members::parse(raw) else { return };
         for (name, value) in members.iter() {
             if shape.texts.contains(&name) {
@@ -84,7 +77,7 @@ impl Splice {
         }
     }
 
-    fn text(&mut self, raw: &RawValue, map: &mut dyn FnMut(&str) -> Option<String>) {
+    fn text(&mut self, raw: Raw<'_>, map: &mut dyn FnMut(&str) -> Option<String>) {
         if raw.get().starts_with('[') {
             for item in items(raw) {
                 self.string(item, map);
@@ -94,7 +87,7 @@ impl Splice {
         }
     }
 
-    fn string(&mut self, raw: &RawValue, map: &mut dyn FnMut(&str) -> Option<String>) {
+    fn string(&mut self, raw: Raw<'_>, map: &mut dyn FnMut(&str) -> Option<String>) {
         let Ok(text) = serde_json::from_str::<String>(raw.get()) else { return };
         let Some(new) = map(&text).filter(|new| *new != text) else { return };
         let start = raw.get().as_ptr() as usize - self.base;
@@ -121,6 +114,6 @@ impl Splice {
     }
 }
 
-fn items(raw: &RawValue) -> Vec<&RawValue> {
+fn items(raw: Raw<'_>) -> Vec<Raw<'_>> {
     serde_json::from_str(raw.get()).unwrap_or_default()
 }

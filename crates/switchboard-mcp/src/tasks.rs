@@ -9,7 +9,7 @@
 mod id;
 
 use crate::error::{RpcError, code};
-use crate::json::{Json, Malformed, Members, Object};
+use crate::json::{Json, Malformed, Members, Needle, Object};
 use crate::method::Method;
 use crate::rounds::{InputRequest, read_requests, write_requests};
 use crate::version::ProtocolVersion;
@@ -124,7 +124,8 @@ impl Task {
     /// [`Malformed`] when it is a task that lacks what tasks have.
     pub fn read_created(result: &Json, from: TaskGeneration) -> Result<Option<Self>, Malformed> {
         // Nearly all results are none, and a search is cheaper than a parse.
-        if memchr::memmem::find(result.as_bytes(), b"\"taskId\"").is_none() {
+        static TASK_ID: Needle = Needle::new("\"taskId\"");
+        if !TASK_ID.is_in(result) {
             return Ok(None);
         }
         let members = result.members()?;

@@ -4,7 +4,7 @@
 //! structured content.
 
 use crate::error::RpcError;
-use crate::json::Json;
+use crate::json::{Json, Needle};
 use crate::method::Method;
 use crate::shape::{Shape, replace};
 
@@ -72,8 +72,9 @@ pub fn rewrite_error_uris(
 
 /// Nearly all results do without, and a search is cheaper than a parse.
 fn mentions(json: &Json) -> bool {
-    let found = |needle: &[u8]| memchr::memmem::find(json.as_bytes(), needle).is_some();
-    found(b"\"uri\"") || found(b"resourceUri\"")
+    static URI: Needle = Needle::new("\"uri\"");
+    static RESOURCE_URI: Needle = Needle::new("resourceUri\"");
+    URI.is_in(json) || RESOURCE_URI.is_in(json)
 }
 
 #[cfg(test)]

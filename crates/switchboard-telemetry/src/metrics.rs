@@ -60,6 +60,7 @@ struct Shared {
     rejected: Series<Counter>,
     notifications_dropped: Counter,
     lost_lines: LostLines,
+    history_lost: Counter,
 }
 
 impl Metrics {
@@ -78,7 +79,10 @@ impl Metrics {
         };
         let notifications_dropped = Counter::default();
         definitions::NOTIFICATIONS_DROPPED.register(&mut registry, notifications_dropped.clone());
+        let history_lost = Counter::default();
+        definitions::HISTORY_LOST.register(&mut registry, history_lost.clone());
         let shared = Shared {
+            history_lost,
             calls: counters(&definitions::CALLS, &mut registry),
             call_duration: Series::register(
                 &definitions::CALL_DURATION,
@@ -143,6 +147,12 @@ impl Metrics {
     /// Where the log counts the lines it cannot write.
     pub fn lost_lines(&self) -> LostLines {
         self.shared.lost_lines.clone()
+    }
+
+    /// So many calls have no record since the process started.
+    pub fn show_history_lost(&self, calls: u64) {
+        let counter = &self.shared.history_lost;
+        counter.inc_by(calls.saturating_sub(counter.get()));
     }
 
     /// Everything, in the OpenMetrics text format; see [`CONTENT_TYPE`].

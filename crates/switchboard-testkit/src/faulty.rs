@@ -8,12 +8,14 @@
 //! messages and without a runtime, so that a process of it costs next to nothing.
 
 mod lines;
+mod network;
 mod plan;
 mod web;
 
 use serde_json::{Value, json};
 
 pub use lines::{VARIABLE, serve};
+pub use network::{Network, Weather};
 pub(crate) use plan::Random;
 pub use plan::{Fault, Plan};
 pub use web::Web;

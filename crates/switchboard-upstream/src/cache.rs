@@ -89,6 +89,12 @@ impl ListCache {
         Self { directory }
     }
 
+    /// Another one within it, for what is not to be mistaken for a server of this one.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        Self { directory: self.directory.join(name) }
+    }
+
     /// What `name` listed under the same configuration; `None` where nothing usable is kept.
     pub(crate) fn load(&self, name: &str, fingerprint: &str) -> Option<Kept> {
         let text = std::fs::read(self.path(name)).ok()?;

@@ -11,7 +11,7 @@ use switchboard_mcp::{Members, Method};
 use crate::random;
 use crate::roster::Seats;
 use crate::seat::Seat;
-use crate::settings::BalanceStrategy;
+use crate::settings::{BalanceStrategy, Settings};
 use crate::status::State;
 use crate::upstream::{Upstream, next, rank};
 
@@ -91,22 +91,29 @@ impl Upstream {
     }
 
     fn pick(&self, context: &Context, request: &Request, turn: u64) -> Pick {
-        let hash = (self.settings().balance == BalanceStrategy::ConsistentHash)
-            .then(|| self.hash(context, request))
-            .flatten();
+        let Settings { balance, hash_argument, .. } = self.settings();
+        let hash = hash_of(*balance, hash_argument.as_deref(), context, request);
         Pick { now: self.now(), turn, random: random::u64(), hash }
     }
+}
 
-    /// What has to stay together: the principal, or an argument. A call without the argument goes
-    /// anywhere.
-    fn hash(&self, context: &Context, request: &Request) -> Option<u64> {
-        let Some(argument) = &self.settings().hash_argument else {
-            return Some(stable_hash(context.principal.subject.as_bytes()));
-        };
-        let members = request.params.as_ref()?.members().ok()?;
-        let arguments = Members::parse(members.get("arguments")?).ok()?;
-        Some(stable_hash(arguments.get(argument)?.get().as_bytes()))
+/// What has to stay together: the calls of a principal, or with the same value of `argument`. A call
+/// without the argument goes anywhere.
+pub(crate) fn hash_of(
+    balance: BalanceStrategy,
+    argument: Option<&str>,
+    context: &Context,
+    request: &Request,
+) -> Option<u64> {
+    if balance != BalanceStrategy::ConsistentHash {
+        return None;
     }
+    let Some(argument) = argument else {
+        return Some(stable_hash(context.principal.subject.as_bytes()));
+    };
+    let members = request.params.as_ref()?.members().ok()?;
+    let arguments = Members::parse(members.get("arguments")?).ok()?;
+    Some(stable_hash(arguments.get(argument)?.get().as_bytes()))
 }
 
 /// The endpoints that have what is asked for: first those that are ready soonest (the open ones, or
@@ -141,7 +148,7 @@ fn may_have(seat: &Seat, request: &Request) -> bool {
 }
 
 impl BalanceStrategy {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::PowerOfTwo => "power_of_two",
             Self::RoundRobin => "round_robin",

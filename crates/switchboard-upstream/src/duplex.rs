@@ -6,7 +6,7 @@
 //! is a carrier, and a task that hands over every message that comes in and says when it ended.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -49,6 +49,8 @@ pub(crate) struct Duplex<C> {
     pub(crate) carrier: C,
     /// `None` once the server is gone: nobody can ask any more.
     pending: Mutex<Option<Pending<Asker>>>,
+    /// Requests among them that wait for as long as the connection lasts: subscriptions.
+    standing: AtomicUsize,
     unasked: Arc<Unasked>,
     gone: watch::Sender<Option<String>>,
     /// How much of what was sent the server had taken when it ended; empty if that is not known.
@@ -114,6 +116,7 @@ impl<C: Carrier + 'static> Duplex<C> {
             upstream,
             carrier,
             pending: Mutex::new(Some(Pending::new(in_flight))),
+            standing: AtomicUsize::new(0),
             unasked,
             gone: watch::Sender::new(None),
             taken: OnceLock::new(),
@@ -307,10 +310,12 @@ impl<C: Carrier + 'static> Duplex<C> {
     pub(crate) async fn ask(&self, call: Call<'_>) -> Result<Json, LinkError> {
         self.room().await;
         let (answer, answered) = oneshot::channel();
+        let _standing = call.acknowledged.is_some().then(|| Standing::new(&self.standing));
         let asker = Asker::Call { answer, acknowledged: call.acknowledged };
+        let standing = self.standing.load(Ordering::Relaxed);
         let asked = {
             let mut pending = self.pending.lock().expect("no one panics holding it");
-            pending.as_mut().map(|pending| (pending.ask(asker), pending.len() == 1))
+            pending.as_mut().map(|pending| (pending.ask(asker), pending.len() <= standing + 1))
         };
         let Some((id, alone)) = asked else {
             // Why is known in a moment, if it is not yet.
@@ -401,6 +406,22 @@ fn id_of_broken_text(message: &[u8]) -> Option<u64> {
     match Incoming::decode(String::from_utf8_lossy(message).into_owned().into()) {
         Ok(Incoming::Response { id, .. }) => id?.as_number(),
         _ => None,
+    }
+}
+
+/// Counts a subscription for as long as it lives.
+struct Standing<'a>(&'a AtomicUsize);
+
+impl<'a> Standing<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use switchboard_core::{Capabilities, Context, Error, Kind, Peer as _, Request, Response};
+use switchboard_core::{Capabilities, Context, Error, Kind, Request, Response};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use switchboard_process::StderrRing;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -201,26 +201,35 @@ impl Endpoint {
     pub(crate) async fn request(
         &self,
         context: &Context,
-        request: Request,
+        request: &Request,
     ) -> Result<Response, Error> {
         match request.method {
-            Method::Subscribe => return self.subscribe(&request).await,
-            Method::Unsubscribe => return self.unsubscribe(&request),
+            Method::Subscribe => return Box::pin(self.subscribe(request)).await,
+            Method::Unsubscribe => return self.unsubscribe(request),
             _ => {}
         }
         let _busy = Busy::new(&self.shared);
         let session = match self.shared.current.load_full() {
             Some(session) => session,
-            None => self.session(None).await?,
+            None => Box::pin(self.session(None)).await?,
         };
-        let answer = session.request(context, request.clone()).await;
-        match self.again(&session, &request, &answer).await? {
-            Some(session) => session.request(context, request).await,
+        let answer = session.request(context, request).await;
+        if answer.is_ok() {
+            return answer;
+        }
+        match Box::pin(self.again(&session, request, &answer)).await? {
+            Some(session) => Box::pin(session.request(context, request)).await,
             None => answer,
         }
     }
 
     /// A client is shown what is known of the lists of `kind`.
+    /// Has the list read again, as if it were old; one that does not run reads it when it starts.
+    pub(crate) fn read_again(&self, kind: Kind) {
+        // Where it is not taken, so much is to be read that this is among it.
+        let _ = self.commands.try_send(Command::Refresh(kind));
+    }
+
     pub(crate) fn listed(&self, kind: Kind) {
         let Shared { freshness, .. } = &*self.shared;
         let now = self.shared.now();

@@ -11,6 +11,7 @@ use switchboard_process::Spawner;
 use tokio_util::task::TaskTracker;
 
 use crate::cache::ListCache;
+use crate::keeps::KeepsState;
 use crate::memory::Dialer;
 use crate::status::Status;
 
@@ -40,5 +41,9 @@ pub trait Events: Send + Sync {
     /// What `upstream` has at `uri` is another now. Only of resources that somebody subscribed to.
     fn resource_updated(&self, upstream: &str, uri: &str) {
         let _ = (upstream, uri);
+    }
+    /// `upstream` did what a server does that keeps something for its client.
+    fn keeps_state(&self, upstream: &str, how: KeepsState) {
+        let _ = (upstream, how);
     }
 }

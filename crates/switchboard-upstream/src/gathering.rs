@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use switchboard_core::{Kind, Lists};
 
 use crate::environment::Events;
+use crate::keeps::KeepsState;
 use crate::status::{State, Status, View};
 use crate::upstream::{Upstream, rank};
 
@@ -41,6 +42,12 @@ impl Events for Gathering {
     fn resource_updated(&self, _: &str, uri: &str) {
         let Some(upstream) = self.0.upgrade() else { return };
         upstream.events().resource_updated(upstream.name(), uri);
+    }
+
+    fn keeps_state(&self, _: &str, how: KeepsState) {
+        if let Some(upstream) = self.0.upgrade() {
+            upstream.note_state(how);
+        }
     }
 }
 

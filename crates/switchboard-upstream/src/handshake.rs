@@ -12,7 +12,7 @@ use switchboard_mcp::{Era, Json, Method, ProtocolVersion, RpcError, code};
 
 use crate::declared::IN_SESSIONS;
 use crate::link::{Call, Link, LinkError};
-use crate::session::{ServerFacts, Session, client_info, envelope};
+use crate::session::{CLIENT_INFO, ServerFacts, Session, envelope};
 use crate::settings::EraChoice;
 
 /// How long `server/discover` may stay unanswered before `initialize` is sent as well.
@@ -199,8 +199,7 @@ async fn ask_initialize(link: &dyn Link) -> Result<Json, LinkError> {
 /// The parameters of an `initialize` that asks for `version`.
 pub(crate) fn opening(version: ProtocolVersion) -> Json {
     let params = format!(
-        "{{\"protocolVersion\":\"{version}\",\"capabilities\":{IN_SESSIONS},\"clientInfo\":{}}}",
-        client_info(),
+        "{{\"protocolVersion\":\"{version}\",\"capabilities\":{IN_SESSIONS},\"clientInfo\":{CLIENT_INFO}}}",
     );
     Json::written(params.into_bytes())
 }

@@ -189,6 +189,7 @@ impl Inner {
         *request.method_mut() = method;
         *request.uri_mut() = self.target.clone();
         let headers = request.headers_mut();
+        headers.reserve(HEADERS + self.headers.len());
         headers.insert(http::header::HOST, self.host.clone());
         headers.insert(http::header::CONTENT_TYPE, JSON);
         headers.insert(http::header::ACCEPT, BOTH);
@@ -462,6 +463,9 @@ impl Link for HttpLink {
         Ok(Arc::new(sse::behind(inner).await?))
     }
 }
+
+/// Headers of a request besides those of the configuration.
+const HEADERS: usize = 8;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");

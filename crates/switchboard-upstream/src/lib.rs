@@ -23,10 +23,12 @@ mod endpoint;
 mod environment;
 mod freshness;
 mod gathering;
+mod group;
 mod handshake;
 mod hints;
 mod home;
 mod http;
+mod keeps;
 mod level;
 mod link;
 mod listen;
@@ -59,12 +61,14 @@ mod websocket;
 pub use cache::ListCache;
 pub use choice::{ExplainedEndpoint, Explanation};
 pub use environment::{Environment, Events};
+pub use group::{Group, GroupMember};
 pub use http::{HttpConfig, SseConfig};
+pub use keeps::KeepsState;
 pub use memory::{Dialer, MemoryConfig, Stream};
 pub use roots::Root;
 pub use settings::{
-    BalanceStrategy, BreakerSettings, EndpointSettings, EraChoice, HealthSettings, PoolSettings,
-    QueueSettings, RetrySettings, Settings, Sharing, StartPolicy,
+    BalanceStrategy, BreakerSettings, EndpointSettings, EraChoice, GroupSettings, HealthSettings,
+    PoolSettings, QueueSettings, RetrySettings, Settings, Sharing, StartPolicy,
 };
 pub use status::{EndpointStatus, State, Status, View};
 pub use stdio::StdioConfig;

@@ -1,5 +1,6 @@
 //! Below the protocol: requests there, answers back.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -61,7 +62,7 @@ pub(crate) struct Call<'a> {
     pub method: &'a Method,
     pub params: Option<&'a Json>,
     pub naming: Naming<'a>,
-    pub envelope: &'a [(&'static str, String)],
+    pub envelope: &'a [(&'static str, Cow<'a, str>)],
     /// The client that the request is for; `None` for a request of our own.
     pub caller: Option<&'a Arc<Caller>>,
     /// For a `subscriptions/listen`: where its acknowledgement goes.

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use switchboard_core::{Capabilities, Item, Kind, Lists};
-use switchboard_mcp::{Era, Hint, Json, Method, ParamHeaders};
+use switchboard_mcp::{Era, Hint, Json, Method, ParamHeaders, Raw};
 
 use crate::link::LinkError;
 use crate::session::Session;
@@ -119,7 +118,7 @@ fn add_page(
     listed: &mut Listed,
 ) -> Result<Option<String>, String> {
     let members = result.members().map_err(|error| error.to_string())?;
-    let list = members.read::<Vec<&RawValue>>(kind.member());
+    let list = members.read::<Vec<Raw<'_>>>(kind.member());
     let list = list.ok_or_else(|| format!("the answer has no list `{}`", kind.member()))?;
     // An entry without a name is left out rather than taking the others with it.
     let read = list.into_iter().filter_map(|raw| Item::read(kind, copied(raw)));
@@ -148,7 +147,7 @@ fn has_valid_headers(session: &Session, tool: &Item) -> bool {
 }
 
 /// An item on its own: a slice would keep the whole answer in memory.
-fn copied(raw: &RawValue) -> Json {
+fn copied(raw: Raw<'_>) -> Json {
     Json::written(raw.get().as_bytes().to_vec())
 }
 

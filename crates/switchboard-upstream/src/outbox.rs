@@ -44,10 +44,13 @@ impl Outbox {
         }
     }
 
-    /// Writes what is gathered, for as long as the child reads.
+    /// Writes what is gathered; returns when the child reads no more.
     pub(crate) async fn flush(&self) {
         loop {
             self.filled.notified().await;
+            // Whoever woke us is not the only one who has something to send: the others first, so
+            // that all of it is one write.
+            tokio::task::yield_now().await;
             while let Some(stdin) = self.stdin() {
                 // The pipe stays open: what lies in it tells what was not read.
                 if stdin.writable().await.is_err() {
@@ -94,13 +97,11 @@ impl Carrier for Outbox {
         let start = backlog.written + backlog.bytes.len() as u64;
         let mut rest = &message[..];
         if alone && backlog.bytes.is_empty() {
-            match stdin.try_write(rest) {
-                Ok(written) => {
-                    backlog.written += written as u64;
-                    rest = &rest[written..];
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Err(Closed),
+            // Otherwise it is full; or the child reads no more, which the task that writes finds as
+            // well: it ends the link, with the reason.
+            if let Ok(written) = stdin.try_write(rest) {
+                backlog.written += written as u64;
+                rest = &rest[written..];
             }
         }
         if !rest.is_empty() {
@@ -120,5 +121,28 @@ impl Carrier for Outbox {
         *self.stdin.lock().expect("no one panics holding it") = None;
         self.backlog.lock().expect("no one panics holding it").bytes.clear();
         self.drained.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::unix::pipe;
+
+    use super::Outbox;
+    use crate::duplex::Carrier as _;
+
+    #[tokio::test]
+    async fn whoever_reads_no_more_is_found_out() {
+        for alone in [true, false] {
+            let (stdin, reads) = pipe::pipe().unwrap();
+            let outbox = Outbox::new(stdin);
+            drop(reads);
+            assert!(outbox.send(b"{}".to_vec(), alone).is_ok_and(|start| start == 0));
+            let flushed = tokio::time::timeout(Duration::from_secs(10), outbox.flush()).await;
+            assert!(flushed.is_ok(), "alone: {alone}");
+            assert_eq!(outbox.taken(), Some(0), "none of it was read");
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! shared one only lists.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(crate) struct Roster {
     upstream: Arc<str>,
     ways: Vec<Template>,
     sharing: Sharing,
+    /// It is `Sharing::Auto`, and the server has shown that it keeps something for its client.
+    apart: AtomicBool,
     pool: Option<PoolSettings>,
     /// How many instances there are at most that belong to one session or principal.
     instances: usize,
@@ -69,6 +72,7 @@ impl Roster {
         let roster = Self {
             upstream: Arc::clone(upstream),
             sharing,
+            apart: AtomicBool::new(false),
             pool,
             instances,
             environment,
@@ -80,7 +84,7 @@ impl Roster {
         let shared = roster.ways.iter().map(|template| {
             let (name, environment) = (&template.name, roster.environment.clone());
             // One that only lists is not needed for long.
-            let idle = (sharing != Sharing::Shared).then_some(LISTING_IDLE);
+            let idle = sharing.is_by_owner().then_some(LISTING_IDLE);
             let template = template.instance(idle);
             let endpoint = Endpoint::new(name, &template, environment, true);
             Arc::new(Seat::new(endpoint, &template, Duration::ZERO))
@@ -128,11 +132,26 @@ impl Roster {
     fn whose(&self, context: &Context) -> Option<Whose> {
         match (self.sharing, &context.session) {
             (Sharing::Shared, _) => None,
-            (Sharing::PerSession, Some(session)) => Some(Whose::Session(session.id())),
-            (Sharing::PerSession, None) | (Sharing::PerPrincipal, _) => {
+            (Sharing::Auto, _) if !self.is_set_apart() => None,
+            (Sharing::PerSession | Sharing::Auto, Some(session)) => {
+                Some(Whose::Session(session.id()))
+            }
+            (Sharing::PerSession | Sharing::Auto, None) | (Sharing::PerPrincipal, _) => {
                 Some(Whose::Principal(context.principal.clone()))
             }
         }
+    }
+
+    /// From now on everybody has a connection of their own, if the settings leave that to us;
+    /// whether they do.
+    pub(crate) fn set_apart(&self) -> bool {
+        let is_ours = self.sharing == Sharing::Auto;
+        self.apart.store(is_ours, Ordering::Release);
+        is_ours
+    }
+
+    pub(crate) fn is_set_apart(&self) -> bool {
+        self.apart.load(Ordering::Acquire)
     }
 
     /// The endpoints that a call of `context` may use.

@@ -107,7 +107,11 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    pub(crate) async fn ask(&self, context: &Context, request: Request) -> Result<Response, Error> {
+    pub(crate) async fn ask(
+        &self,
+        context: &Context,
+        request: &Request,
+    ) -> Result<Response, Error> {
         self.seat.endpoint.request(context, request).await
     }
 
@@ -146,7 +150,7 @@ impl Drop for Trial {
 
 /// What the end of a call says about the endpoint. A tool that fails and a request that is refused
 /// are answers; what we refuse ourselves says nothing.
-fn verdict(answer: &Result<Response, Error>, is_slow: bool) -> Verdict {
+pub(crate) fn verdict(answer: &Result<Response, Error>, is_slow: bool) -> Verdict {
     match answer {
         Ok(_) | Err(Error::Server { .. }) if is_slow => Verdict::Slow,
         Ok(_) | Err(Error::Server { .. }) => Verdict::Success,

@@ -1,10 +1,10 @@
 //! A conversation with one server, in the era that the two of us agreed on.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use switchboard_core::{Context, Error, Peer, Request, Response};
+use switchboard_core::{Context, Error, Request, Response};
 use switchboard_mcp::{Era, Json, Method, Naming, ProtocolVersion};
 
 use crate::caller::Caller;
@@ -109,17 +109,21 @@ impl Session {
     }
 }
 
-#[async_trait]
-impl Peer for Session {
-    async fn request(&self, context: &Context, request: Request) -> Result<Response, Error> {
+impl Session {
+    /// Asks the server on behalf of a client.
+    pub(crate) async fn request(
+        &self,
+        context: &Context,
+        request: &Request,
+    ) -> Result<Response, Error> {
         let caller = Caller::new(context);
         let envelope = envelope(self.facts.version, Some(context));
         let mirrored = self.over_http && self.facts.version.era() == Era::Modern;
-        let headers = if mirrored { self.tool_headers.of(&request) } else { Vec::new() };
+        let headers = if mirrored { self.tool_headers.of(request) } else { Vec::new() };
         let call = Call {
             method: &request.method,
             params: request.params.as_ref(),
-            naming: naming(&request),
+            naming: naming(request),
             envelope: &envelope,
             caller: Some(&caller),
             acknowledged: None,
@@ -186,24 +190,23 @@ fn reference_member(params: &Json) -> Option<&'static str> {
 pub(crate) fn envelope(
     version: ProtocolVersion,
     context: Option<&Context>,
-) -> Vec<(&'static str, String)> {
+) -> Vec<(&'static str, Cow<'_, str>)> {
     if version.era() == Era::Legacy {
         return Vec::new();
     }
-    let capabilities = context
-        .map_or_else(|| IN_OWN_REQUESTS.to_owned(), |it| it.capabilities.as_json().to_string());
+    let capabilities = context.map_or(IN_OWN_REQUESTS, |it| it.capabilities.as_str());
     let mut envelope = vec![
-        ("io.modelcontextprotocol/protocolVersion", format!("\"{version}\"")),
-        ("io.modelcontextprotocol/clientInfo", client_info()),
-        ("io.modelcontextprotocol/clientCapabilities", capabilities),
+        ("io.modelcontextprotocol/protocolVersion", Cow::Owned(format!("\"{version}\""))),
+        ("io.modelcontextprotocol/clientInfo", Cow::Borrowed(CLIENT_INFO)),
+        ("io.modelcontextprotocol/clientCapabilities", Cow::Borrowed(capabilities)),
     ];
     if let Some(level) = context.and_then(|context| context.log_level) {
-        envelope.push(("io.modelcontextprotocol/logLevel", format!("\"{}\"", level.as_str())));
+        let level = Cow::Owned(format!("\"{}\"", level.as_str()));
+        envelope.push(("io.modelcontextprotocol/logLevel", level));
     }
     envelope
 }
 
 /// Our own `Implementation`, as JSON.
-pub(crate) fn client_info() -> String {
-    concat!("{\"name\":\"switchboard\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}").to_owned()
-}
+pub(crate) const CLIENT_INFO: &str =
+    concat!("{\"name\":\"switchboard\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}");

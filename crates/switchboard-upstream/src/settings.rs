@@ -1,5 +1,6 @@
 //! `[upstream.NAME]`.
 
+mod group;
 mod health;
 mod pool;
 
@@ -13,6 +14,7 @@ use crate::roots::Root;
 use crate::stdio::StdioConfig;
 use crate::websocket::WebSocketConfig;
 
+pub use self::group::GroupSettings;
 pub use self::health::HealthSettings;
 pub use self::pool::{
     BalanceStrategy, BreakerSettings, PoolSettings, QueueSettings, RetrySettings, Sharing,
@@ -69,8 +71,9 @@ pub struct Settings {
     /// What becomes of calls beyond `in_flight`.
     pub queue: QueueSettings,
     /// Who shares a connection to the server: `shared`, everybody; `per_session`, the requests of
-    /// one session of a client; `per_principal`, those of one principal. For servers that keep
-    /// something between calls that others must not see.
+    /// one session of a client; `per_principal`, those of one principal; `auto`, everybody until
+    /// the server shows that it keeps something for its client, and then each session. For servers
+    /// that keep something between calls that others must not see.
     pub sharing: Sharing,
     /// How many instances there are at most that belong to one session or principal; of more, the
     /// one that was not used for longest makes room.

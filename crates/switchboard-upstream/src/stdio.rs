@@ -89,7 +89,12 @@ impl StdioConfig {
             async move {
                 tokio::select! {
                     () = link.carrier.flush() => {}
-                    _ = link.lost() => {}
+                    _ = link.lost() => return,
+                }
+                // Mostly the child is dying, and why is found out where its output is read. One
+                // that only closed its input is as good as gone.
+                if tokio::time::timeout(2 * EXIT_WAIT, link.lost()).await.is_err() {
+                    link.end("the server closed its input".to_owned(), link.carrier.taken());
                 }
             }
         });

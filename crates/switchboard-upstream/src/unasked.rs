@@ -17,6 +17,7 @@ use crate::calls::{Calls, Whose};
 use crate::elicitations::Elicitations;
 use crate::endpoint::Shared;
 use crate::environment::{Environment, Events};
+use crate::keeps::KeepsState;
 use crate::link::{LinkError, Notices, notice};
 use crate::questions::{Question, Questions};
 use crate::roots;
@@ -165,8 +166,23 @@ impl Unasked {
         }
     }
 
+    /// A server whose lists change has reasons of its own, unless it is at work for a client.
+    fn look_at_change(&self, origin: &Origin) {
+        let is_in_call = match origin {
+            Origin::Call(_) => true,
+            Origin::Own => false,
+            Origin::Shared => !matches!(self.calls.whose(), Whose::Nobody),
+        };
+        if is_in_call {
+            self.events.keeps_state(&self.upstream, KeepsState::Lists);
+        }
+    }
+
     /// The answer to a question that belongs to no call.
     fn outside(&self, method: &Method) -> Result<Json, RpcError> {
+        if *method == Method::RootsList {
+            self.events.keeps_state(&self.upstream, KeepsState::Roots);
+        }
         match &self.roots {
             Some(roots) if *method == Method::RootsList => Ok(roots.clone()),
             _ => Err(RpcError::new(
@@ -250,6 +266,7 @@ impl Unasked {
     /// Passes a notification on to whom it concerns.
     pub(crate) fn notification(&self, method: Method, params: Option<Json>, origin: &Origin) {
         if let Some(notice) = notice(&method) {
+            self.look_at_change(origin);
             // Full means one like it is waiting.
             let _ = self.notices.try_send(notice);
             return;

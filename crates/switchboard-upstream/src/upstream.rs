@@ -7,13 +7,13 @@
 use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use switchboard_core::pool::{
-    BalanceConfig, Completed, Completion, ConcurrencyLimit, FairQueue, OutlierConfig, Outliers,
-    Permit, QueueCounts, RetryBudget, Shed,
+    BalanceConfig, BreakerState, Completed, Completion, ConcurrencyLimit, FairQueue, OutlierConfig,
+    Outliers, Permit, QueueCounts, RetryBudget, Shed,
 };
 use switchboard_core::{
     Context, Error, Filter, Kind, Peer, Prefix, PrefixError, Principal, Request, Response,
@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::endpoint::{Template, done};
 use crate::environment::{Environment, Events};
+use crate::keeps::KeepsState;
 use crate::login::Login;
 use crate::roster::{Roster, Seats};
 use crate::seat::{Seat, Trial};
@@ -47,6 +48,8 @@ pub struct Upstream {
     pub(crate) turn: AtomicU64,
     pub(crate) hints: hints::Hints,
     events: Arc<dyn Events>,
+    /// What has shown that its server keeps something for its client.
+    keeps_state: OnceLock<KeepsState>,
     tasks: TaskTracker,
     born: Instant,
 }
@@ -92,6 +95,7 @@ impl Upstream {
                 turn: AtomicU64::new(0),
                 hints: hints::Hints::default(),
                 events,
+                keeps_state: OnceLock::new(),
                 tasks,
                 born,
                 name,
@@ -159,10 +163,27 @@ impl Upstream {
         self.roster.all().iter().map(|seat| seat.endpoint.in_flight()).sum()
     }
 
+    /// Whether a call would find a server that is up, and none that fails.
+    pub fn is_ready(&self) -> bool {
+        let now = self.now();
+        let is_closed = |seat: &Arc<Seat>| seat.breaker.state(now) == BreakerState::Closed;
+        self.roster.shared().iter().any(|seat| seat.endpoint.is_open() && is_closed(seat))
+    }
+
     /// Whether the server is to run before anybody asks for it: because its settings say so, or
     /// because nobody knows yet what it offers.
     pub fn wants_to_run(&self) -> bool {
         self.roster.shared().iter().any(|seat| seat.endpoint.wants_to_run())
+    }
+
+    /// Has the lists of those that run read again, however young they are.
+    pub fn read_again(&self) {
+        for seat in self.roster.shared().iter() {
+            // Templates are read with the resources.
+            for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {
+                seat.endpoint.read_again(kind);
+            }
+        }
     }
 
     /// Asks for the server to run, without waiting for it.
@@ -184,6 +205,33 @@ impl Upstream {
         for seat in self.roster.shrink() {
             self.outliers.leave(seat.key, self.now());
             self.tasks.spawn(async move { seat.endpoint.stop().await });
+        }
+    }
+
+    /// What has shown that its server keeps something for its client, if anything has.
+    pub fn keeps_state(&self) -> Option<KeepsState> {
+        self.keeps_state.get().copied()
+    }
+
+    /// Whether sessions have connections of their own because of that.
+    pub fn is_set_apart(&self) -> bool {
+        self.roster.is_set_apart()
+    }
+
+    /// Something shows that its server keeps state; what matters is the first time.
+    pub(crate) fn note_state(&self, how: KeepsState) {
+        if self.settings.sharing.is_by_owner() || self.keeps_state.set(how).is_err() {
+            return;
+        }
+        let what = how.as_str();
+        if self.roster.set_apart() {
+            tracing::info!(upstream = &*self.name, what, "each session has its own from now on");
+        } else {
+            tracing::warn!(
+                upstream = &*self.name,
+                what,
+                "the server may keep something for one client that all share; see `sharing`"
+            );
         }
     }
 
@@ -209,12 +257,12 @@ impl Upstream {
             Seats::One(seat) => seat,
             Seats::Several(seats) => Arc::clone(&seats[0]),
         };
-        seat.endpoint.request(context, request).await
+        seat.endpoint.request(context, &request).await
     }
 
     async fn unsubscribe(&self, context: &Context, request: Request) -> Result<Response, Error> {
         match self.roster.existing(context) {
-            Some(seat) => seat.endpoint.request(context, request).await,
+            Some(seat) => seat.endpoint.request(context, &request).await,
             // It went with the session.
             None => Ok(done()),
         }
@@ -246,6 +294,19 @@ impl Upstream {
         Error::Busy { upstream, cause }
     }
 
+    /// Asks the one endpoint there is, as nearly always.
+    async fn only(
+        &self,
+        seat: &Arc<Seat>,
+        context: &Context,
+        request: &Request,
+    ) -> Result<Response, Error> {
+        let trial = seat.begin(self.now()).map_err(|wait| self.broken(wait))?;
+        let answer = trial.ask(context, request).await;
+        let (seat, answer) = self.ended(&trial, answer);
+        answer.map(|response| self.marked(&seat, response))
+    }
+
     /// Takes a call to the endpoints of `seats`, one after another, until one has taken it.
     ///
     /// At `end` the answer is of no more use, however often it was asked for.
@@ -254,9 +315,9 @@ impl Upstream {
         seats: &Seats,
         context: &Context,
         end: Instant,
-        request: Request,
+        request: &Request,
     ) -> Result<Response, Error> {
-        let order = self.order(seats, context, &request);
+        let order = self.order(seats, context, request);
         let mut refusal = None;
         let mut shortened = None;
         let mut places = order.into_iter().peekable();
@@ -270,9 +331,9 @@ impl Upstream {
             };
             let next = places.peek().copied();
             let under = shortened.as_ref().unwrap_or(context);
-            let (seat, answer) = self.ask(trial, next, under, &request).await;
+            let (seat, answer) = self.ask(trial, next, under, request).await;
             let is_last = places.peek().is_none();
-            if is_last || !self.may_go_on(&request, &answer) {
+            if is_last || !self.may_go_on(request, &answer) {
                 return answer.map(|response| self.marked(&seat, response));
             }
             refusal = answer.err();
@@ -290,7 +351,7 @@ impl Upstream {
         context: &Context,
         request: &Request,
     ) -> (Arc<Seat>, Result<Response, Error>) {
-        let mut asking = pin!(first.ask(context, request.clone()));
+        let mut asking = pin!(first.ask(context, request));
         let second = match (self.hedge_after(request), next) {
             (Some(delay), Some(next)) => match tokio::time::timeout(delay, &mut asking).await {
                 Ok(answer) => return self.ended(&first, answer),
@@ -302,7 +363,7 @@ impl Upstream {
             let answer = asking.await;
             return self.ended(&first, answer);
         };
-        let mut hedging = pin!(second.ask(context, request.clone()));
+        let mut hedging = pin!(second.ask(context, request));
         // The one that fails first does not decide.
         tokio::select! {
             answer = &mut asking => match answer {
@@ -380,8 +441,8 @@ impl Upstream {
 impl Peer for Upstream {
     async fn request(&self, context: &Context, request: Request) -> Result<Response, Error> {
         match request.method {
-            Method::Subscribe => return self.subscribe(context, request).await,
-            Method::Unsubscribe => return self.unsubscribe(context, request).await,
+            Method::Subscribe => return Box::pin(self.subscribe(context, request)).await,
+            Method::Unsubscribe => return Box::pin(self.unsubscribe(context, request)).await,
             _ => {}
         }
         let came = Instant::now();
@@ -398,7 +459,11 @@ impl Peer for Upstream {
             }
         }
         let began = self.now();
-        let answer = self.along(&seats, context, end, request).await;
+        let answer = match &seats {
+            Seats::One(seat) => self.only(seat, context, &request).await,
+            // Beside the call: it would take the room of two, and every call has to make it.
+            Seats::Several(_) => Box::pin(self.along(&seats, context, end, &request)).await,
+        };
         if self.settings.queue.adapt_to.is_some() {
             self.learn(began, &answer);
         }

@@ -20,6 +20,7 @@ use crate::output::{Colour, Output};
 macro_rules! commands {
     ($($group:literal { $($variant:ident($module:ident) $needs:ident => $about:literal,)+ })+) => {
         #[derive(clap::Subcommand, Debug)]
+        #[expect(clippy::large_enum_variant, reason = "there is one of them in a process")]
         enum Command {
             $($(
                 #[command(about = $about)]
@@ -77,6 +78,7 @@ commands! {
         Tools(tools) context => "List the tools of all servers",
         Call(call) context => "Call a tool",
         Route(route) context => "Say where a call would go, and why",
+        History(history) context => "Show what was called, by whom and with what result; call it again",
         Login(login) context => "Log in at a server that wants to know who is asking",
         Logout(logout) context => "Forget a login",
         Stdio(stdio) context => "Speak MCP on standard input and output, for clients that start their servers",
@@ -84,6 +86,7 @@ commands! {
     }
     "Configuration" {
         Config(config) context => "Check, show and explain the configuration",
+        Store(store) context => "Export, import and move what is kept",
     }
     "Shell" {
         Completions(completions) output => "Print completions for a shell",

@@ -1,9 +1,9 @@
 //! What every command is given.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use switchboard_daemon::{Paths, PathsError, Sources};
+use switchboard_daemon::{Config, Paths, PathsError, Sources};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::Exit;
@@ -63,6 +63,21 @@ impl Context {
         };
         let output = Output::new(global.json, global.color);
         Ok(Self { variables, paths, sources, json: global.json, output })
+    }
+
+    /// The configuration, for commands that act on it without a daemon.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let loaded = self.sources.load();
+        loaded.map(|loaded| loaded.value).map_err(|wrong| Failure::configuration(&wrong))
+    }
+
+    /// The same run with another configuration file, which has to be there.
+    pub(crate) fn with_config(&self, file: &Path) -> Self {
+        let sources =
+            Sources { file: file.to_owned(), file_required: true, ..self.sources.clone() };
+        let paths = Paths { config: file.to_owned(), ..self.paths.clone() };
+        let (variables, output) = (self.variables.clone(), self.output.clone());
+        Self { variables, paths, sources, json: self.json, output }
     }
 
     /// A runtime for a command that talks to a daemon; one thread is plenty for that.

@@ -32,8 +32,7 @@ pub(crate) async fn serve_http(port: u16, on_ready: impl FnOnce(String)) -> Resu
     let listener = HttpListener::bind(&config).await?;
     on_ready(format!("http://{}/mcp", listener.address()));
     let stop = CancellationToken::new();
-    let desk =
-        FrontDesk { front: front(), login: Arc::new(Anyone), operations: Arc::new(Uncounted) };
+    let desk = FrontDesk::new(front(), Arc::new(Anyone), Arc::new(Uncounted));
     listener.serve(config, desk, stop).await;
     Ok(())
 }

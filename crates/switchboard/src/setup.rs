@@ -27,5 +27,5 @@ pub(crate) mod survey;
 mod surroundings;
 
 pub(crate) use surroundings::{
-    absolute, endpoint_name, file_failure, home, key, now, now_running, program,
+    absolute, endpoint_name, file_failure, home, key, now_running, program,
 };

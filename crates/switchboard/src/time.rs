@@ -1,6 +1,6 @@
 //! Spans of time, as people type and read them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Reads a limit in seconds from the command line: `5`, `0.5`.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
@@ -9,6 +9,11 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         return Err("it must be between 0.001 and 86400 seconds".to_owned());
     }
     Ok(Duration::from_secs_f64(seconds))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a command looks at the clock once, at its edge")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// A span in its two largest units, such as `3 h 5 min`.

@@ -311,6 +311,21 @@ fn keys_that_would_do_nothing_are_refused() {
             "or leave it out",
         ),
         (
+            one("retry = { hedge_after = \"1s\" }"),
+            "retry.hedge_after does nothing where a call has but one endpoint to go to",
+            "add `endpoints` or a `pool`",
+        ),
+        (
+            one("retry = { trust_hints = true }"),
+            "retry.trust_hints does nothing where a call has but one endpoint to go to",
+            "add `endpoints` or a `pool`",
+        ),
+        (
+            one("health = { timeout = \"0s\" }"),
+            "health.timeout leaves no time for an answer, so that every server would be replaced",
+            "asks no server",
+        ),
+        (
             two("hash_argument = \"repo\"\nbalance = \"round_robin\""),
             "hash_argument does nothing without `balance = \"consistent_hash\"`",
             "add that",
@@ -327,6 +342,33 @@ fn keys_that_would_do_nothing_are_refused() {
     ] {
         check_config(&format!("[upstream.x]\n{text}"), 0, fine);
     }
+}
+
+#[test]
+fn a_group_of_nobody_is_refused() {
+    let check = |group: &str, message: &str, hint: &str| {
+        let machine = Machine::new();
+        let upstream = |name: &str| format!("[upstream.{name}]\nstdio = {{ command = \"c\" }}\n");
+        machine.configure(&format!("{}{}{group}", upstream("x"), upstream("y")));
+        let said = machine.type_in("config check");
+        assert_eq!(said.exit, 4, "{group}: {}", said.stdout);
+        let message = format!("error[config-invalid-value]: {message}");
+        for part in [&*message, "config.toml:", hint] {
+            assert!(said.stderr.contains(part), "{group}: no `{part}` in\n{}", said.stderr);
+        }
+    };
+    let group = |members: &str| format!("[group.g]\nupstreams = [{members}]\n");
+    check("[group.g]", "group.g.upstreams names fewer than two", "offer the same");
+    check(&group(r#""x""#), "group.g.upstreams names fewer than two", "offer the same");
+    check(&group(r#""x", "z""#), "group.g.upstreams names `z`, which is none", "servers");
+    check(&group(r#""x", "x""#), "group.g.upstreams names `x`, as group.g does", "once");
+    let both = group(r#""x", "y""#);
+    let hashed = format!("{both}hash_argument = \"repo\"");
+    check(&hashed, "group.g.hash_argument does nothing without", "add that");
+    let prefixed = format!("{both}prefix = \"a__b\"");
+    check(&prefixed, "group.g.prefix `a__b` may only have", "bare names");
+    let again = both.replace("group.g", "group.x");
+    check(&again, "group.x has the name of an upstream", "rename one of them");
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn check(fence: &Fence, machine: &Machine) -> Result<(), String> {
         "console" => machine.type_in(&fence.text),
         "toml" => configuration(&fence.text),
         "json" => json(&fence.text),
+        "cedar" => policy(&fence.text),
         // Pictures, layouts of directories and messages: there is nothing in them to run.
         "text" => Ok(()),
         other => Err(format!("there is no check for blocks in `{other}`")),
@@ -65,6 +66,23 @@ fn configuration(text: &str) -> Result<(), String> {
     let output = check.output().expect("the program runs");
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() { Ok(()) } else { Err(format!("not a configuration\n{said}")) }
+}
+
+/// A block of Cedar is a policy, of which the program can say what it means.
+fn policy(text: &str) -> Result<(), String> {
+    let directory = tempfile::tempdir().expect("a directory for one configuration");
+    fs::write(directory.path().join("example.cedar"), text).expect("write the policy");
+    let file = directory.path().join("config.toml");
+    fs::write(&file, "policy.files = [\"example.cedar\"]\n").expect("write the configuration");
+    let mut check = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    check
+        .args(["config", "check", "--config"])
+        .arg(&file)
+        .env_clear()
+        .env("HOME", directory.path());
+    let output = check.output().expect("the program runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(format!("not a policy\n{said}")) }
 }
 
 /// A block of JSON is JSON, and one with `mcpServers` can be imported.

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::workspace::Workspace;
+use crate::postgres::Postgres;
+use crate::workspace::{WHOLE, Workspace};
 use crate::{campaign, conformance, deny, process, ranks, setup};
 
 pub(crate) struct Step {
@@ -33,6 +34,11 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step { name: "test", about: "every test of every crate", run: test },
     Step {
+        name: "simulation",
+        about: "10,000 runs of the whole gateway in simulated time, each with its own faults",
+        run: simulation,
+    },
+    Step {
         name: "conformance",
         about: "what passes the official suite directly passes it through the daemon",
         run: conformance::check,
@@ -49,25 +55,43 @@ fn format(workspace: &Workspace) -> Result<()> {
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {
-    process::run(&mut workspace.cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    let lints = ["--all-targets", "--", "-D", "warnings"];
+    process::run(workspace.cargo(&["clippy"]).args(WHOLE).args(lints))
 }
 
 /// For those who read the code: private items are documented, and linked to.
+///
+/// `--examples` as in [`Workspace::build`]; cargo would otherwise check the dependencies anew.
 fn doc(workspace: &Workspace) -> Result<()> {
-    let mut cargo =
-        workspace.cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"]);
+    let mut cargo = workspace.cargo(&["doc"]);
+    cargo.args(WHOLE).args(["--lib", "--bins", "--examples"]);
+    cargo.args(["--no-deps", "--document-private-items"]);
     process::run(cargo.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links"))
+}
+
+/// In a profile of its own, which is built sooner than the runs would take without it.
+fn simulation(workspace: &Workspace) -> Result<()> {
+    let mut cargo = workspace.cargo(&[
+        "test",
+        "--profile",
+        "simulation",
+        "--package",
+        "switchboard-listen",
+        "--test",
+        "simulation",
+    ]);
+    process::run(cargo.env("SWITCHBOARD_SEEDS", "10000"))
 }
 
 /// `--no-fail-fast`: as with the steps, one run shows everything that fails.
 fn test(workspace: &Workspace) -> Result<()> {
-    let mut cargo = workspace.cargo(&["test", "--workspace", "--no-fail-fast"]);
-    process::run(cargo.env("SWITCHBOARD_PEERS", workspace.peers()))
+    let postgres = Postgres::start(workspace)?;
+    let mut cargo = workspace.cargo(&["test"]);
+    cargo.args(WHOLE).arg("--no-fail-fast");
+    cargo.env("SWITCHBOARD_PEERS", workspace.peers());
+    postgres.tell(&mut cargo);
+    let tested = process::run(&mut cargo);
+    // Whatever the tests said. Their failure is the one to report if both fail.
+    let stopped = postgres.stop();
+    tested.and(stopped)
 }

@@ -8,7 +8,10 @@ fn names(wanted: &[&str]) -> Result<String, String> {
 
 #[test]
 fn steps_run_in_the_order_of_the_gate_whatever_order_they_are_named_in() {
-    assert_eq!(names(&[]).unwrap(), "setup format ranks clippy doc deny test conformance soak");
+    assert_eq!(
+        names(&[]).unwrap(),
+        "setup format ranks clippy doc deny test simulation conformance soak"
+    );
     assert_eq!(names(&["test", "setup"]).unwrap(), "setup test");
     assert_eq!(names(&["ranks", "ranks"]).unwrap(), "ranks");
 }
@@ -18,7 +21,7 @@ fn an_unknown_step_is_refused_with_the_known_ones() {
     assert_eq!(
         names(&["format", "tests"]).unwrap_err(),
         "`tests` is not a step; the steps are setup, format, ranks, clippy, doc, deny, test, \
-         conformance, soak"
+         simulation, conformance, soak"
     );
 }
 

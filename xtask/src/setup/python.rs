@@ -1,4 +1,5 @@
-//! Two virtual environments, because the two generations of Python's SDK exclude each other.
+//! Virtual environments: two of them because the two generations of Python's SDK exclude each other,
+//! and one for the server that stands for the services of AWS.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +12,11 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Directory under `target/peers`, and the list of its packages in `xtask/peers`.
-const ENVIRONMENTS: &[(&str, &str)] =
-    &[("python-mcp1", "requirements-mcp1.txt"), ("python-mcp2", "requirements-mcp2.txt")];
+const ENVIRONMENTS: &[(&str, &str)] = &[
+    ("python-mcp1", "requirements-mcp1.txt"),
+    ("python-mcp2", "requirements-mcp2.txt"),
+    ("moto", "requirements-moto.txt"),
+];
 
 pub(super) fn install(workspace: &Workspace) -> Result<()> {
     // A virtual environment belongs to the interpreter it was made with.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Catalog, Member};
+use super::{Catalog, Member, View};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::lists::{Capabilities, Item, Kind, Lists};
@@ -61,7 +61,7 @@ fn catalog(servers: &str) -> Catalog {
 
 /// The names listed for a kind, in order, read from the answer itself.
 fn names(catalog: &Catalog, kind: Kind) -> String {
-    let page = catalog.page(kind, None, str::to_owned).unwrap();
+    let page = catalog.page(kind, &View::Everything, None, str::to_owned).unwrap();
     let value: serde_json::Value = page.view().unwrap();
     let items = value[kind.member()].as_array().unwrap();
     items.iter().map(|item| item[kind.key()].as_str().unwrap()).collect::<Vec<_>>().join(" ")
@@ -107,7 +107,7 @@ fn a_server_that_was_never_asked_is_found_by_its_prefix() {
     assert_eq!(routes_to(&catalog, Kind::Tools, "git__log"), "log");
     assert_eq!(routes_to(&catalog, Kind::Tools, "git__hidden"), "no tool named `git__hidden`");
     assert_eq!(routes_to(&catalog, Kind::Tools, "fs__read"), "no tool named `fs__read`");
-    let page = catalog.page(Kind::Tools, None, str::to_owned).unwrap();
+    let page = catalog.page(Kind::Tools, &View::Everything, None, str::to_owned).unwrap();
     assert_eq!(page.as_str(), r#"{"tools":[],"_meta":{"dev.switchboard/unavailable":["git"]}}"#);
 }
 
@@ -148,16 +148,20 @@ fn pages_follow_each_other_and_survive_a_change() {
     let mut seen = 0;
     let mut cursor: Option<String> = None;
     loop {
-        let page = after.page(Kind::Tools, cursor.as_deref(), str::to_owned).unwrap();
+        let page =
+            after.page(Kind::Tools, &View::Everything, cursor.as_deref(), str::to_owned).unwrap();
         let value: serde_json::Value = page.view().unwrap();
         seen += value["tools"].as_array().unwrap().len();
         let Some(next) = value["nextCursor"].as_str() else { break };
-        assert!(before.page(Kind::Tools, Some(next), str::to_owned).is_some());
+        assert!(before.page(Kind::Tools, &View::Everything, Some(next), str::to_owned).is_some());
         cursor = Some(next.to_owned());
     }
     assert_eq!(seen, 2_101);
     for wrong in ["", "x", "s__none"] {
-        assert!(after.page(Kind::Tools, Some(wrong), str::to_owned).is_none(), "`{wrong}`");
+        assert!(
+            after.page(Kind::Tools, &View::Everything, Some(wrong), str::to_owned).is_none(),
+            "`{wrong}`"
+        );
     }
     assert_eq!(after.changed_since(&before), [Kind::Tools]);
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use switchboard_mcp::{Json, Method, Object};
 
 use crate::error::Error;
-use crate::peer::{Context, Principal, Request};
+use crate::peer::{Context, Request};
+use crate::principal::Principal;
 use crate::seal::{Purpose, Seal};
 
 /// Where a request goes on, and how its answer says where the next does.

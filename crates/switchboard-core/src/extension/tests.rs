@@ -11,7 +11,8 @@ use crate::filter::Filter;
 use crate::gateway::{Gateway, Snapshot};
 use crate::lists::{Capabilities, Item, Kind, Lists};
 use crate::name::Prefix;
-use crate::peer::{Context, Peer, Principal, Request, Response};
+use crate::peer::{Context, Peer, Request, Response};
+use crate::principal::Principal;
 use crate::seal::bare::Bare;
 
 /// Has one skill on each of two pages, and a directory of two pages; a page says how long it holds.
@@ -87,7 +88,10 @@ fn member(name: &'static str, ttl_ms: u64) -> Member {
 
 fn gateway_of(members: Vec<Member>) -> Gateway {
     let catalog = Catalog::build(members);
-    Gateway::new(Snapshot { catalog, list_wait: Duration::ZERO }, Arc::new(Bare))
+    Gateway::new(
+        Snapshot { catalog, list_wait: Duration::ZERO, ..Snapshot::default() },
+        Arc::new(Bare),
+    )
 }
 
 fn gateway(servers: &[(&'static str, u64)]) -> Gateway {

@@ -1,4 +1,6 @@
+mod access;
 mod answers;
+mod limited;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +15,8 @@ use crate::error::Error;
 use crate::filter::Filter;
 use crate::lists::{Capabilities, Item, Kind, Lists};
 use crate::name::Prefix;
-use crate::peer::{Context, Peer, Principal, Request, Response};
+use crate::peer::{Context, Peer, Request, Response};
+use crate::principal::Principal;
 use crate::seal::bare::Bare;
 
 /// Has one tool, `echo`, and the resources that its name says.
@@ -49,7 +52,11 @@ fn member(name: &'static str, learning: bool) -> Member {
 
 fn snapshot(members: &[(&'static str, bool)]) -> Snapshot {
     let members = members.iter().map(|(name, learning)| member(name, *learning)).collect();
-    Snapshot { catalog: Catalog::build(members), list_wait: Duration::from_secs(5) }
+    Snapshot {
+        catalog: Catalog::build(members),
+        list_wait: Duration::from_secs(5),
+        ..Snapshot::default()
+    }
 }
 
 fn gateway(members: &[(&'static str, bool)]) -> Gateway {
@@ -141,7 +148,7 @@ async fn servers_hear_which_of_their_lists_is_wanted() {
     let peer = Arc::new(Noting::default());
     let noting = Member { peer: Arc::clone(&peer) as Arc<dyn Peer>, ..member("git", false) };
     let catalog = Catalog::build(vec![noting]);
-    let snapshot = Snapshot { catalog, list_wait: Duration::ZERO };
+    let snapshot = Snapshot { catalog, list_wait: Duration::ZERO, ..Snapshot::default() };
     let gateway = Gateway::new(snapshot, Arc::new(Bare));
     for method in
         [Method::ToolsList, Method::PromptsList, Method::ResourcesList, Method::TemplatesList]

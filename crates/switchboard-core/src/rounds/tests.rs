@@ -6,7 +6,8 @@ use switchboard_mcp::{ClientCapabilities, Json, Method, ProtocolVersion, RpcErro
 
 use super::ask;
 use crate::error::Error;
-use crate::peer::{Context, Peer, Principal, Request, Response};
+use crate::peer::{Context, Peer, Request, Response};
+use crate::principal::Principal;
 use crate::seal::bare::Bare;
 
 /// Answers with one result after another, and keeps the parameters it was asked with.

@@ -16,7 +16,8 @@ use super::Server;
 use super::drive::about;
 use super::made::Handle;
 use crate::error::Error;
-use crate::peer::{CallerId, Context, Peer, Principal, Request, Response};
+use crate::peer::{CallerId, Context, Peer, Request, Response};
+use crate::principal::Principal;
 
 /// Tasks that are waited for at once, of all principals: each holds a request at its server.
 const WAITING: usize = 1_000;

@@ -15,7 +15,8 @@ use switchboard_mcp::{Json, Method, RpcError, Task, TaskGeneration, code};
 use super::drive::{POLL_MOST, about, interval};
 use super::odd;
 use crate::error::Error;
-use crate::peer::{Context, Peer, Principal};
+use crate::peer::{Context, Peer};
+use crate::principal::Principal;
 
 /// A task as its client has it, each time it is another.
 ///
@@ -144,6 +145,7 @@ fn may_pass(error: &Error) -> bool {
         Error::Unavailable { .. }
         | Error::Unauthorized { .. }
         | Error::Busy { .. }
+        | Error::Limited(_)
         | Error::Lost { .. }
         | Error::TimedOut { .. } => true,
         Error::Server { .. } => !super::about::has_forgotten(error),

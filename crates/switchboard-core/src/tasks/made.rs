@@ -10,7 +10,8 @@ use switchboard_mcp::{Json, Task, TaskGeneration};
 use tokio::time::Instant;
 
 use super::about::Told;
-use crate::peer::{Context, Principal, Response};
+use crate::peer::{Context, Response};
+use crate::principal::Principal;
 use crate::time::rfc3339;
 
 /// Tasks that are remembered of one principal, the newest: enough for every program that runs, and

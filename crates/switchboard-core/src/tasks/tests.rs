@@ -13,7 +13,8 @@ use switchboard_mcp::{
 use self::worker::Worker;
 use super::{Server, Support, Tasks};
 use crate::error::Error;
-use crate::peer::{Context, Peer, Principal, Request, Response};
+use crate::peer::{Context, Peer, Request, Response};
+use crate::principal::Principal;
 use crate::seal::bare::Bare;
 
 /// A client of `version` with the extension or without, in front of a worker.

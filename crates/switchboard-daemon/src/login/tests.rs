@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use switchboard_auth::{Key, KeyFile, Keys};
-use switchboard_core::{Admitted, Credentials, Denied, Login as _};
+use switchboard_core::{Admitted, Credentials, Denied, Login as _, Tenant};
 use tokio_util::sync::CancellationToken;
 
 use super::KeyLogin;
@@ -9,7 +9,8 @@ use crate::run::now;
 
 fn present(login: &KeyLogin, key: &str) -> Result<Admitted, Denied> {
     let headers = [("x-api-key", key.as_bytes())];
-    login.admit(Credentials::Http { headers: &headers, query: None })
+    let tenant = Tenant::default();
+    login.admit(Credentials::Http { tenant: &tenant, headers: &headers, query: None, from: None })
 }
 
 /// The token of a key that lets in.

@@ -9,6 +9,8 @@ use super::Mistake;
 pub(super) fn check(name: &str, settings: &Settings) -> Result<(), Mistake> {
     let default = Settings::default();
     let is_shared = settings.sharing == Sharing::Shared;
+    // At first, at least.
+    let may_be_shared = is_shared || settings.sharing == Sharing::Auto;
     let mistake = |key: &str, what: &str, hint: &str| {
         Err(Mistake::at(key, format!("upstream.{name}.{key} {what}"), hint))
     };
@@ -30,10 +32,21 @@ pub(super) fn check(name: &str, settings: &Settings) -> Result<(), Mistake> {
         let what = "does nothing while everybody shares the server";
         return mistake("instances", what, "add sharing = \"per_session\", or leave it out");
     }
-    let balances = is_shared && (settings.pool.is_some() || settings.endpoints.len() > 1);
+    let balances = may_be_shared && (settings.pool.is_some() || settings.endpoints.len() > 1);
+    let nowhere = "does nothing where a call has but one endpoint to go to";
+    let elsewhere = "add `endpoints` or a `pool`, or leave it out";
     if !balances && settings.balance != default.balance {
-        let what = "does nothing where a call has but one endpoint to go to";
-        return mistake("balance", what, "add `endpoints` or a `pool`, or leave it out");
+        return mistake("balance", nowhere, elsewhere);
+    }
+    if !balances && settings.retry.hedge_after.is_some() {
+        return mistake("retry.hedge_after", nowhere, elsewhere);
+    }
+    if !balances && settings.retry.trust_hints {
+        return mistake("retry.trust_hints", nowhere, elsewhere);
+    }
+    if settings.health.timeout.as_duration().is_zero() {
+        let what = "leaves no time for an answer, so that every server would be replaced";
+        return mistake("health.timeout", what, "`health.interval = \"0s\"` asks no server");
     }
     if settings.hash_argument.is_some() && settings.balance != BalanceStrategy::ConsistentHash {
         let what = "does nothing without `balance = \"consistent_hash\"`";

@@ -10,7 +10,7 @@ fn json(text: &'static str) -> Json {
 
 fn id(text: &'static str) -> RequestId {
     let json = json(text);
-    RequestId::from_raw(json.view().unwrap()).unwrap()
+    RequestId::from_raw(json.raw()).unwrap()
 }
 
 async fn next(out: &mut mpsc::Receiver<Vec<u8>>) -> String {

@@ -128,10 +128,10 @@ impl Conversation {
                 Err(RpcError::new(code::INVALID_REQUEST, "the session is open already"))
             }
             (Spoken::Session(_), Method::SetLevel) => {
-                self.front.set_level(&self.callbacks, &asked)?;
+                self.front.set_level(&self.principal, &self.callbacks, &asked)?;
                 done(&Json::empty_object())
             }
-            (Spoken::Stateless, Method::Discover) => done(&self.front.discover()),
+            (Spoken::Stateless, Method::Discover) => done(&self.front.discover(&self.principal)),
             (Spoken::Stateless, Method::Listen) => Ok(Begun::Listening(Box::new(asked))),
             // Of sessions, which this revision does not have.
             (Spoken::Stateless, method) if is_of_sessions(method) => {
@@ -142,7 +142,7 @@ impl Conversation {
     }
 
     fn initialize(&self, asked: &Asked) -> Result<Json, RpcError> {
-        let (version, result) = self.front.initialize(asked.params.as_ref())?;
+        let (version, result) = self.front.initialize(&self.principal, asked.params.as_ref())?;
         let session = Session::new(version, asked.params.as_ref());
         self.state().opening = Opening::Session(session);
         Ok(result)
@@ -162,6 +162,7 @@ impl Conversation {
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
             busy(format!("{} requests of this client are under way", self.terms.in_flight))
         })?;
+        asked.address = self.terms.address;
         if let Some(shared) = &self.terms.shared {
             let shared = Arc::clone(shared).try_acquire_owned();
             let full = |_| busy("too many requests are under way (`http.in_flight`)".to_owned());

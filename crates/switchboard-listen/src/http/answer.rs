@@ -28,8 +28,7 @@ pub(crate) async fn respond(
     mut answer: Answer,
     messages: Option<mpsc::Receiver<Vec<u8>>>,
 ) -> Response<Body> {
-    // Where the client wants to hear of nothing, nobody says anything here.
-    let mut messages = messages.unwrap_or_else(|| mpsc::channel(1).1);
+    let Some(mut messages) = messages else { return silent(id, answer).await };
     let first = tokio::select! {
         biased;
         outcome = &mut answer => {
@@ -42,6 +41,16 @@ pub(crate) async fn respond(
     };
     let state = Streaming { id, answer, messages, next: Some(first), done: false };
     events(stream::unfold(state, Streaming::step))
+}
+
+/// As [`respond`] where the client wants to hear of nothing on the way, as nearly all do.
+async fn silent(id: RequestId, mut answer: Answer) -> Response<Body> {
+    if let Ok(outcome) = tokio::time::timeout(KEEP_ALIVE, &mut answer).await {
+        return finished(&id, outcome);
+    }
+    let next = Some(Bytes::from_static(KEEP_ALIVE_COMMENT));
+    let messages = mpsc::channel(1).1;
+    events(stream::unfold(Streaming { id, answer, messages, next, done: false }, Streaming::step))
 }
 
 fn finished(id: &RequestId, outcome: Result<Json, RpcError>) -> Response<Body> {

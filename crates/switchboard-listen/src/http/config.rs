@@ -1,11 +1,14 @@
 //! `[http]`.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_config::{ByteSize, TimeSpan};
+use switchboard_core::limit::{Rate, RateUnit};
 
+use crate::http::client_address::Network;
 use crate::http::tls::TlsConfig;
 
 /// The HTTP listener: `/mcp`, `/sse`, `/ws`, `/health` and `/metrics` on one port.
@@ -25,6 +28,14 @@ pub struct HttpConfig {
     /// Web origins that may call from a browser, such as `https://app.example.com`. Any other is
     /// refused, except those on loopback addresses and names.
     pub allowed_origins: Vec<String>,
+    /// Proxies that stand before the daemon: addresses (`127.0.0.1`) and networks (`10.0.0.0/8`).
+    /// What they say of the address of a client, in `Forwarded` or `X-Forwarded-For`, is believed;
+    /// limits by address need it. Empty: the address is that of the connection.
+    pub trusted_proxies: Vec<Network>,
+    /// Wrong keys that may come from one address (of IPv6, from one network of 64 bits), also at
+    /// once; after them no key from there is looked at until time has passed. Those from this
+    /// machine are not counted, nor are requests without a key.
+    pub wrong_keys: Rate,
     /// The largest request body. 4 MiB is what the official SDKs accept.
     #[schemars(extend("x-minimum" = "1 KiB", "x-maximum" = "1 GiB"))]
     pub body_limit: ByteSize,
@@ -71,6 +82,10 @@ impl Default for HttpConfig {
             allow_remote: false,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            // More than a person with a wrong key in a client makes, and next to nothing of what
+            // guessing a key takes.
+            wrong_keys: Rate::new(NonZeroU32::new(30).expect("not zero"), RateUnit::Minute),
             body_limit: ByteSize::from_mib(4),
             header_limit: ByteSize::from_kib(32),
             header_timeout: TimeSpan::from_secs(60),

@@ -28,7 +28,10 @@ const REMEMBERED: HeaderValue = HeaderValue::from_static("7200");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 
 /// What a page may read beside the body.
-const EXPOSED: HeaderValue = HeaderValue::from_static("Mcp-Session-Id, WWW-Authenticate");
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "Mcp-Session-Id, WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, \
+     X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset",
+);
 
 /// Whether a browser asks for permission here, before it sends what the page wants to send.
 pub(crate) fn is_preflight(method: &http::Method, headers: &HeaderMap) -> bool {

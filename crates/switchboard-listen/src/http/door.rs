@@ -8,10 +8,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
-use switchboard_core::{Admitted, Credentials};
+use switchboard_core::{Admitted, Credentials, Denied, Reason, Tenant};
 
 use crate::http::message::{Body, Refused, refuse};
-use crate::http::{HttpConfig, Service};
+use crate::http::{HttpConfig, Service, limited};
 
 pub(crate) struct Door {
     port: u16,
@@ -124,20 +124,76 @@ fn is_loopback(name: &str) -> bool {
     name == "localhost" || ip(name).is_some_and(|ip| ip.is_loopback())
 }
 
+/// What of a request says who is calling.
+pub(crate) struct Presented<'a> {
+    tenant: &'a Tenant,
+    headers: &'a HeaderMap,
+    uri: &'a Uri,
+    from: Option<IpAddr>,
+}
+
+impl<'a> Presented<'a> {
+    pub(crate) fn of(request: &'a Request<Incoming>, tenant: &'a Tenant) -> Self {
+        let from = limited::address(request);
+        Self { tenant, headers: request.headers(), uri: request.uri(), from }
+    }
+}
+
 impl Service {
-    /// Who is calling, by the key they present.
-    pub(crate) fn admit(&self, request: &Request<Incoming>) -> Result<Admitted, Refused> {
-        let headers: Vec<(&str, &[u8])> = request
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes()))
-            .collect();
-        let credentials = Credentials::Http { headers: &headers, query: request.uri().query() };
-        self.login.admit(credentials).map_err(|denied| {
+    /// Who is calling, by what they present to a tenant.
+    pub(crate) async fn admit(&self, parts: Presented<'_>) -> Result<Admitted, Refused> {
+        let headers: Vec<(&str, &[u8])> =
+            parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let (query, from) = (parts.uri.query(), parts.from);
+        let credentials =
+            Credentials::Http { tenant: parts.tenant, headers: &headers, query, from };
+        let mut answer = self.judge(credentials, from)?;
+        if answer.as_ref().is_err_and(|denied| denied.reason == Reason::Unlearned) {
+            self.login.learn(credentials).await;
+            answer = self.judge(credentials, from)?;
+        }
+        answer.map_err(|denied| {
             self.operations.rejected("key");
-            unauthorized(denied.message).into()
+            refused(&denied, self.metadata(&parts).as_deref()).into()
         })
     }
+
+    /// Looks at what somebody presents, unless too many wrong keys came from there. In one go: what
+    /// is looked at at the same time is not counted yet.
+    fn judge(
+        &self,
+        credentials: Credentials<'_>,
+        from: Option<IpAddr>,
+    ) -> Result<Result<Admitted, Denied>, Refused> {
+        self.guesses.check(from).map_err(|wait| {
+            self.operations.rejected("guesses");
+            limited::guessed(wait)
+        })?;
+        let answer = self.login.admit(credentials);
+        // What has expired was known to whoever presents it, and no key is no guess.
+        if answer.as_ref().is_err_and(|denied| denied.reason == Reason::Invalid) {
+            self.guesses.count(from);
+        }
+        Ok(answer)
+    }
+
+    /// Where the metadata is of what was asked for (RFC 9728, section 3.1).
+    fn metadata(&self, parts: &Presented<'_>) -> Option<String> {
+        let host = parts.headers.get(header::HOST)?.to_str().ok()?;
+        let (scheme, path) = (self.config.scheme(), parts.uri.path());
+        Some(format!("{scheme}://{host}/.well-known/oauth-protected-resource{path}"))
+    }
+}
+
+/// The answer to somebody who is not let in.
+fn refused(denied: &Denied, metadata: Option<&str>) -> Response<Body> {
+    let status = StatusCode::from_u16(denied.status()).expect("a status that HTTP knows");
+    let mut response = refuse(status, denied.message);
+    let value = denied.www_authenticate(metadata);
+    if let Some(value) = value.and_then(|value| http::HeaderValue::try_from(value).ok()) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    }
+    response
 }
 
 /// A 401, which says how to do better (RFC 9110, section 15.5.2).

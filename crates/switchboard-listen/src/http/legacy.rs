@@ -1,6 +1,7 @@
 //! Requests of the revisions that are opened by `initialize`: they belong to a session.
 
 mod batch;
+mod sessionless;
 mod stream;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming as HttpBody;
 use switchboard_core::Principal;
+use switchboard_core::limit::Notice;
 use switchboard_mcp::{Era, Json, Method, ProtocolVersion, RequestId, RpcError, code, encode};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::callback::SessionClient;
 use crate::front::{Asked, Caller, Front, declared};
 use crate::http::Service;
+use crate::http::limited::noted;
 use crate::http::message::{Body, Refused, Reply, empty, json, rpc};
 use crate::http::post::{SESSION, VERSION};
 use crate::http::sessions::Session;
@@ -26,7 +29,7 @@ impl Service {
         principal: Principal,
         headers: &HeaderMap,
         id: RequestId,
-        asked: Asked,
+        mut asked: Asked,
     ) -> Reply {
         if asked.method == Method::Initialize {
             return Ok(self.initialize(principal, &id, &asked));
@@ -36,10 +39,12 @@ impl Service {
             return Ok(json(StatusCode::OK, encode::result(&id, &Json::empty_object())));
         }
         if asked.method == Method::SetLevel {
-            let outcome = self.front.set_level(&session.callbacks, &asked);
+            let outcome = self.front.set_level(&principal, &session.callbacks, &asked);
             let outcome = outcome.map(|()| Json::empty_object());
             return Ok(json(StatusCode::OK, encode::outcome(&id, &outcome)));
         }
+        let notice = Arc::<Notice>::default();
+        asked.notice = Some(Arc::clone(&notice));
         let request = UnderWay::enter(self, &session, id.clone(), asked)
             .map_err(|error| rpc(StatusCode::BAD_REQUEST, Some(&id), &error))?;
         let (number, reader) = session.streams.begin();
@@ -49,11 +54,11 @@ impl Service {
             let answer = request.run(number).await;
             streams.end(number, answer.into_iter().collect());
         });
-        Ok(stream::respond(session, reader).await)
+        Ok(noted(stream::respond(session, reader).await, &notice))
     }
 
     fn initialize(&self, principal: Principal, id: &RequestId, asked: &Asked) -> Response<Body> {
-        let (version, result) = match self.front.initialize(asked.params.as_ref()) {
+        let (version, result) = match self.front.initialize(&principal, asked.params.as_ref()) {
             Ok(opened) => opened,
             Err(error) => return rpc(StatusCode::OK, Some(id), &error),
         };
@@ -62,10 +67,10 @@ impl Service {
         // One more than there may be, where all are streams: it is the first to make room.
         self.make_room_for_session();
         let session = self.sessions.open(principal, version, capabilities, changes);
-        self.front.meter.sessions("http", self.sessions.count());
+        self.meter_sessions();
         let mut response = json(StatusCode::OK, encode::result(id, &result));
         let value = HeaderValue::from_str(&session.id).expect("base64 is visible ASCII");
-        response.headers_mut().insert(SESSION, value);
+        response.headers_mut().insert(&SESSION, value);
         response
     }
 
@@ -77,7 +82,7 @@ impl Service {
         params: Option<&Json>,
     ) -> Reply {
         // Clients of 2026-07-28 have no notifications that mean anything over HTTP.
-        if headers.contains_key(SESSION) {
+        if headers.contains_key(&SESSION) {
             note(&*self.session(principal, headers)?, method, params);
         }
         Ok(empty(StatusCode::ACCEPTED))
@@ -106,7 +111,7 @@ impl Service {
     pub(crate) fn delete(&self, principal: &Principal, request: &Request<HttpBody>) -> Reply {
         let session = self.session(principal, request.headers())?;
         self.sessions.close(&session);
-        self.front.meter.sessions("http", self.sessions.count());
+        self.meter_sessions();
         Ok(empty(StatusCode::NO_CONTENT))
     }
 
@@ -130,7 +135,7 @@ impl Service {
             let error = RpcError::new(code::SESSION_REQUIRED, message);
             Refused::from(rpc(StatusCode::BAD_REQUEST, id, &error))
         };
-        let name = headers.get(SESSION).ok_or_else(|| {
+        let name = headers.get(&SESSION).ok_or_else(|| {
             bad("no session: send `initialize` first and then its `Mcp-Session-Id`, or speak \
                  2026-07-28, which needs none")
         })?;
@@ -140,7 +145,7 @@ impl Service {
             let error = RpcError::new(code::SESSION_REQUIRED, "the session is not known, or over");
             rpc(StatusCode::NOT_FOUND, id, &error)
         })?;
-        if let Some(version) = headers.get(VERSION) {
+        if let Some(version) = headers.get(&VERSION) {
             let known = version.to_str().ok().and_then(ProtocolVersion::parse);
             if known.is_none_or(|version| version.era() == Era::Modern) {
                 return Err(bad(

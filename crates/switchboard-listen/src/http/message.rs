@@ -35,6 +35,9 @@ impl Refused {
     }
 }
 
+/// Headers of a response that is as it should be.
+const HEADERS: usize = 4;
+
 pub(crate) fn text(
     status: StatusCode,
     kind: &'static str,
@@ -43,6 +46,7 @@ pub(crate) fn text(
     let mut response = Response::new(Either::Left(Full::new(body.into())));
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     // What is answered here is for one caller, and a browser must not guess what it is.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

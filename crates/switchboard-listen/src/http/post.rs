@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use hyper::body::Incoming as HttpBody;
 use switchboard_core::Principal;
-use switchboard_mcp::{Era, Incoming, Json, ProtocolVersion, RpcError, code};
+use switchboard_mcp::{Era, Incoming, Json, Method, ProtocolVersion, RpcError, code};
 
 use crate::front::Asked;
 use crate::http::Service;
+use crate::http::limited::{self, Arrival};
 use crate::http::message::{Refused, Reply, check_json, read, refuse, rpc};
 
-pub(crate) const SESSION: &str = "mcp-session-id";
-pub(crate) const VERSION: &str = "mcp-protocol-version";
+pub(crate) static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(crate) static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 impl Service {
     pub(crate) async fn post(&self, principal: Principal, request: Request<HttpBody>) -> Reply {
@@ -24,6 +25,7 @@ impl Service {
             response.headers_mut().insert(header::RETRY_AFTER, 1.into());
             return Err(response.into());
         };
+        let address = limited::address(&request);
         let (head, body) = request.into_parts();
         let headers = head.headers;
         check_media(&headers)?;
@@ -33,7 +35,8 @@ impl Service {
                 let error = RpcError::new(code::PARSE, error.to_string());
                 rpc(StatusCode::BAD_REQUEST, None, &error)
             })?;
-            return self.batch(&principal, &headers, &json, slot).await;
+            let arrival = Arrival { slot, address };
+            return self.batch(&principal, &headers, &json, arrival).await;
         }
         let message = Incoming::decode(body)
             .map_err(|refusal| rpc(StatusCode::BAD_REQUEST, refusal.id.as_ref(), &refusal.error))?;
@@ -43,7 +46,7 @@ impl Service {
                     Ok(asked) => asked,
                     Err(error) => {
                         // In a session an error is the answer to a request that came well.
-                        let legacy = headers.contains_key(SESSION);
+                        let legacy = headers.contains_key(&SESSION);
                         let legacy = legacy && self.session(&principal, &headers).is_ok();
                         let status = if legacy { StatusCode::OK } else { StatusCode::BAD_REQUEST };
                         return Err(rpc(status, Some(&id), &error).into());
@@ -51,8 +54,16 @@ impl Service {
                 };
                 // A request of a session outlives its connection, and so does its place.
                 asked.slot = Some(slot);
+                asked.address = address;
                 if asked.envelope.is_modern() || claims_modern(&headers) {
                     return self.modern(principal, &headers, id, asked).await;
+                }
+                let of_tenant = head.uri.path() != "/mcp";
+                if of_tenant
+                    && asked.method != Method::Initialize
+                    && !headers.contains_key(&SESSION)
+                {
+                    return self.sessionless(principal, id, asked).await;
                 }
                 self.legacy_request(principal, &headers, id, asked).await
             }
@@ -69,14 +80,20 @@ impl Service {
 /// A version header that no legacy client sends, and no session: the request means to be modern,
 /// and gets the errors of that era for what it lacks.
 fn claims_modern(headers: &HeaderMap) -> bool {
-    let Some(version) = headers.get(VERSION) else { return false };
+    let Some(version) = headers.get(&VERSION) else { return false };
     let version = version.to_str().ok().and_then(ProtocolVersion::parse);
-    version.is_none_or(|version| version.era() == Era::Modern) && !headers.contains_key(SESSION)
+    version.is_none_or(|version| version.era() == Era::Modern) && !headers.contains_key(&SESSION)
 }
+
+/// What nearly all clients write.
+const BOTH: &str = "application/json, text/event-stream";
 
 /// Clients send JSON and take both forms of answer (all revisions, "Sending Messages").
 fn check_media(headers: &HeaderMap) -> Result<(), Refused> {
     check_json(headers)?;
+    if headers.get(header::ACCEPT).is_some_and(|value| value == BOTH) {
+        return Ok(());
+    }
     if accepts(headers, "application/json") && accepts(headers, "text/event-stream") {
         return Ok(());
     }
@@ -93,9 +110,13 @@ pub(crate) fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     if values.peek().is_none() {
         return true;
     }
-    let family = kind.split('/').next().unwrap_or_default();
-    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
-        let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        range == kind || range == "*/*" || range.strip_suffix("/*") == Some(family)
+    let kind = kind.as_bytes();
+    let family = kind.iter().position(|&byte| byte == b'/').map_or(kind, |at| &kind[..=at]);
+    values.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).any(|range| {
+        let end = range.iter().position(|&byte| byte == b';').unwrap_or(range.len());
+        let range = range[..end].trim_ascii();
+        range.eq_ignore_ascii_case(kind)
+            || range == b"*/*"
+            || range.strip_suffix(b"*").is_some_and(|range| range.eq_ignore_ascii_case(family))
     })
 }

@@ -17,10 +17,10 @@ use switchboard_mcp::{Incoming, encode_event};
 use tokio_util::sync::CancellationToken;
 
 use crate::conversation::{Conversation, Outgoing, Parting, Terms};
-use crate::http::Service;
 use crate::http::answer::{KEEP_ALIVE, KEEP_ALIVE_COMMENT};
 use crate::http::message::{Reply, check_json, events, read, refuse, rpc, text};
 use crate::http::post::accepts;
+use crate::http::{Service, limited};
 
 /// The streams that are open, by their session ids.
 #[derive(Default)]
@@ -94,6 +94,7 @@ impl Service {
             // The transport is of the first revision, and later ones know it as deprecated.
             stateless: false,
             batches: false,
+            address: limited::address(request),
         };
         let (conversation, outgoing) = Conversation::open(&self.front, principal.clone(), terms);
         let id = self.streams.add(&conversation);
@@ -137,13 +138,16 @@ impl Service {
         let before = self.sessions.count();
         while self.sessions.count() > most && self.sessions.make_room() {}
         if before > most {
-            self.front.meter.sessions("http", self.sessions.count());
+            self.meter_sessions();
         }
     }
 
     /// The event that says where messages are to be sent.
     fn endpoint(&self, id: &str, request: &Request<HttpBody>) -> Bytes {
-        let mut event = format!("event: endpoint\ndata: /messages?session_id={id}");
+        // Beside the address of the stream: `/messages`, `/acme/mcp/messages`.
+        let path = request.uri().path();
+        let above = path.strip_suffix("/sse").unwrap_or_default();
+        let mut event = format!("event: endpoint\ndata: {above}/messages?session_id={id}");
         if let Some(key) = self.key_in_query(request.headers(), request.uri().query()) {
             event.push('&');
             event.push_str(key);
@@ -159,7 +163,8 @@ impl Service {
         let headers: Vec<(&str, &[u8])> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let lets_in = |query| {
-            let credentials = Credentials::Http { headers: &headers, query };
+            let credentials =
+                Credentials::Http { tenant: &self.tenant, headers: &headers, query, from: None };
             self.login.admit(credentials).is_ok()
         };
         if lets_in(None) {

@@ -17,9 +17,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::conversation::{Conversation, Terms};
-use crate::http::Service;
 use crate::http::message::{Body, Refused, Reply, empty, refuse};
 use crate::http::places::Work;
+use crate::http::{Service, limited};
 
 /// The sub-protocol of the SDKs.
 const PROTOCOL: &str = "mcp";
@@ -47,6 +47,7 @@ impl Service {
             stateless: true,
             pace: self.bounds.pace(&principal),
             batches: false,
+            address: limited::address(&request),
         };
         let front = Arc::clone(&self.front);
         let limit = self.config.body_limit.as_usize();

@@ -167,7 +167,11 @@ impl Fleet {
             }
         });
         let catalog = Catalog::build(members.collect());
-        self.gateway.publish(Snapshot { catalog, list_wait: Duration::from_secs(2) });
+        self.gateway.publish(Snapshot {
+            catalog,
+            list_wait: Duration::from_secs(2),
+            ..Snapshot::default()
+        });
     }
 }
 

@@ -43,7 +43,7 @@ fn snapshot(house: &House, parts: &[Part]) -> Snapshot {
         learning: false,
     };
     let members = parts.iter().enumerate().map(member).collect();
-    Snapshot { catalog: Catalog::build(members), list_wait: Duration::ZERO }
+    Snapshot { catalog: Catalog::build(members), list_wait: Duration::ZERO, ..Snapshot::default() }
 }
 
 pub(crate) async fn a_list_holds_no_longer_than_any_part_of_it() {

@@ -1,17 +1,21 @@
 //! A listener with a peer in memory behind it, and a client that says what it likes.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use switchboard_auth::Sealer;
+use switchboard_core::limit::{Limits, Rules};
 use switchboard_core::{
     Admitted, Capabilities, Catalog, Credentials, Denied, Filter, Gateway, Item, Kind, Lists,
-    Login, Member, Prefix, Principal, Snapshot,
+    Login, Member, Prefix, Principal, Snapshot, Tenant,
 };
-use switchboard_listen::http::{FrontDesk, HttpConfig, HttpListener, Operations, Route};
+use switchboard_listen::http::{
+    FrontDesk, HttpConfig, HttpListener, NoFront, Operations, Route, Tenants,
+};
 use switchboard_listen::{Bounds, Front};
 use switchboard_mcp::Json;
 use switchboard_testkit::Scripted;
@@ -30,6 +34,18 @@ pub(crate) struct House {
     pub stop: CancellationToken,
     pub bounds: Bounds,
     keys: Arc<Keys>,
+    neighbours: Arc<Neighbours>,
+}
+
+/// Other tenants: their fronts, which stand in front of gateways of their own.
+#[derive(Default)]
+struct Neighbours(Mutex<HashMap<Tenant, Arc<Front>>>);
+
+#[async_trait]
+impl Tenants for Neighbours {
+    async fn front(&self, tenant: &Tenant) -> Result<Arc<Front>, NoFront> {
+        self.0.lock().unwrap().get(tenant).cloned().ok_or(NoFront::Unknown)
+    }
 }
 
 /// `ann` for the key `k1`, which may be taken back, `bob` for `k2`; `ended` ends as it lets in.
@@ -40,9 +56,10 @@ struct Keys {
 
 impl Login for Keys {
     fn admit(&self, credentials: Credentials<'_>) -> Result<Admitted, Denied> {
-        let Credentials::Http { headers, query } = credentials else {
+        let Credentials::Http { tenant, headers, query, .. } = credentials else {
             return Ok(Admitted::for_good(Principal::new("ann")));
         };
+        let of = |subject| Principal { tenant: tenant.clone(), ..Principal::new(subject) };
         let revoked = self.revoked.lock().unwrap().clone();
         let key = headers.iter().find(|(name, _)| *name == "x-api-key").map(|(_, key)| *key);
         let mut query = query.unwrap_or_default().split('&');
@@ -50,15 +67,16 @@ impl Login for Keys {
             key.or_else(|| query.find_map(|part| Some(part.strip_prefix("api_key=")?.as_bytes())));
         match key {
             Some(b"k1") if !revoked.is_cancelled() => {
-                Ok(Admitted { principal: Principal::new("ann"), revoked })
+                Ok(Admitted { principal: of("ann"), revoked })
             }
-            Some(b"k2") => Ok(Admitted::for_good(Principal::new("bob"))),
+            Some(b"k2") => Ok(Admitted::for_good(of("bob"))),
             Some(b"ended") => {
-                let admitted = Admitted::for_good(Principal::new("ann"));
+                let admitted = Admitted::for_good(of("ann"));
                 admitted.revoked.cancel();
                 Ok(admitted)
             }
-            _ => Err(Denied { message: "a key is needed" }),
+            None | Some(b"") => Err(Denied::missing("a key is needed")),
+            Some(_) => Err(Denied::invalid("a key is needed")),
         }
     }
 }
@@ -91,6 +109,19 @@ impl House {
         Self::around(gateway, peer, change).await
     }
 
+    /// A house with rules, by their names.
+    pub(crate) async fn limited(
+        rules: serde_json::Value,
+        change: impl FnOnce(&mut HttpConfig),
+    ) -> Self {
+        let peer = Scripted::default();
+        let gateway = Gateway::new(snapshot(&peer, &["echo"]), Arc::new(Sealer::random()));
+        let config = serde_json::from_value(serde_json::json!({ "rule": rules })).unwrap();
+        let limits = Limits::new(Rules::new(&config).unwrap(), UNIX_EPOCH);
+        let gateway = Arc::new(gateway.with_limits(Arc::new(limits)));
+        Self::around(gateway, peer, change).await
+    }
+
     /// A listener in front of a gateway that is there already.
     pub(crate) async fn around(
         gateway: Arc<Gateway>,
@@ -107,15 +138,31 @@ impl House {
         let listener = HttpListener::bind(&config).await.unwrap();
         let address = listener.address();
         let keys = Arc::<Keys>::default();
+        let login = Arc::<Keys>::clone(&keys);
+        let neighbours = Arc::<Neighbours>::default();
         let desk = FrontDesk {
-            front: Arc::clone(&front),
-            login: Arc::<Keys>::clone(&keys),
-            operations: Arc::new(Quiet),
+            tenants: Arc::<Neighbours>::clone(&neighbours),
+            ..FrontDesk::new(Arc::clone(&front), login, Arc::new(Quiet))
         };
         let bounds = listener.bounds();
         let serving = listener.serve(config, desk, stop.clone());
         front.tasks.spawn(serving);
-        Self { address, gateway, front, peer, draining, stop, bounds, keys }
+        Self { address, gateway, front, peer, draining, stop, bounds, keys, neighbours }
+    }
+
+    /// Serves another tenant beside, whose server is the same peer and lists `tools`.
+    pub(crate) fn let_in(&self, tenant: &str, tools: &[&str]) -> Arc<Front> {
+        let gateway = Gateway::new(snapshot(&self.peer, tools), Arc::clone(self.gateway.seal()));
+        let front = self.front.beside(Arc::new(gateway), self.draining.child_token());
+        let (front, tenant) = (Arc::new(front), Tenant::parse(tenant).unwrap());
+        self.neighbours.0.lock().unwrap().insert(tenant, Arc::clone(&front));
+        front
+    }
+
+    /// Serves a tenant no longer.
+    pub(crate) fn let_out(&self, tenant: &str) {
+        let front = self.neighbours.0.lock().unwrap().remove(&Tenant::parse(tenant).unwrap());
+        front.unwrap().draining.cancel();
     }
 
     /// Lists these tools from now on, which changes the list.
@@ -189,7 +236,11 @@ fn snapshot(peer: &Scripted, tools: &[&str]) -> Snapshot {
         lists: Some(Arc::new(lists)),
         learning: false,
     };
-    Snapshot { catalog: Catalog::build(vec![member]), list_wait: Duration::from_secs(5) }
+    Snapshot {
+        catalog: Catalog::build(vec![member]),
+        list_wait: Duration::from_secs(5),
+        ..Snapshot::default()
+    }
 }
 
 /// Runs a test in which time stands still, and jumps when everybody waits.
@@ -227,6 +278,8 @@ const HEADERS: &[(&str, &str, Option<&str>)] = &[
     ("n", "Mcp-Name", None),
     ("region", "Mcp-Param-Region", None),
     ("s", "Mcp-Session-Id", None),
+    ("part", "Part-Id", None),
+    ("from", "X-Forwarded-For", None),
     ("last", "Last-Event-ID", None),
     ("origin", "Origin", None),
     ("length", "Content-Length", None),

@@ -9,6 +9,7 @@ mod edge;
 mod hints;
 mod house;
 mod ladder;
+mod limits;
 mod lines;
 mod parked;
 mod questions;
@@ -17,6 +18,7 @@ mod sessions;
 mod specification;
 mod sse;
 mod streams;
+mod tenants;
 mod transcripts;
 mod websocket;
 
@@ -73,6 +75,13 @@ switchboard_testkit::tests![
     sessions::a_log_that_nobody_has_cannot_be_set,
     sessions::a_batch_may_be_asked_back,
     sessions::a_client_that_does_not_read_holds_up_nobody,
+    limits::a_stateless_answer_says_what_is_left,
+    limits::a_stateless_request_beyond_is_a_429,
+    limits::in_a_session_the_error_is_the_answer,
+    limits::calls_at_once_are_limited,
+    limits::an_address_is_that_of_the_client,
+    limits::nobody_speaks_for_a_client_who_is_not_trusted,
+    limits::an_address_that_guesses_is_not_looked_at,
     lines::nonsense_is_answered_and_the_conversation_goes_on,
     lines::batches_belong_to_sessions_of_one_revision,
     lines::a_client_that_never_reads_is_cut_off,
@@ -138,4 +147,9 @@ switchboard_testkit::tests![
     specification::examples_of_2025_06_18,
     specification::examples_of_2025_11_25,
     specification::examples_of_2026_07_28,
+    tenants::each_has_lists_of_its_own,
+    tenants::a_name_is_a_whole_segment,
+    tenants::a_single_request_needs_no_session_under_a_tenant,
+    tenants::what_one_keeps_the_others_cannot_find,
+    tenants::a_tenant_that_leaves_takes_its_sessions_along,
 ];

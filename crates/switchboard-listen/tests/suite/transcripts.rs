@@ -148,7 +148,7 @@ impl Back {
         };
         let catalog = Catalog::build(vec![member]);
         let gateway = Gateway::new(
-            Snapshot { catalog, list_wait: Duration::ZERO },
+            Snapshot { catalog, list_wait: Duration::ZERO, ..Snapshot::default() },
             Arc::new(Sealer::random()),
         );
         Self { gateway: Arc::new(gateway), fake, upstream, spawner, _directory: directory }

@@ -1,12 +1,8 @@
 //! Objects whose member names are data rather than protocol.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use super::{Key, Malformed};
+use super::{Malformed, Raw, Walk};
 
 /// The members of an object such as the properties of a schema or the arguments of a call, in
 /// order, values undecoded.
@@ -14,18 +10,29 @@ use super::{Key, Malformed};
 /// Unlike in [`Members`](super::Members), `a` and `A` are two, and there may be any number of
 /// them. The same name twice is refused here as well.
 #[derive(Debug, Default)]
-pub(crate) struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct Entries<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
 
 impl<'a> Entries<'a> {
-    pub(crate) fn parse(raw: &'a RawValue) -> Result<Self, Malformed> {
-        serde_json::from_str(raw.get()).map_err(|error| Malformed(error.to_string()))
+    pub(crate) fn parse(raw: impl Into<Raw<'a>>) -> Result<Self, Malformed> {
+        let text = raw.into().get();
+        let mut walk = Walk::checked(text).ok_or_else(|| Malformed::no_object(text))?;
+        let mut entries = Self::default();
+        while let Some((name, value)) =
+            walk.next().map_err(|fault| Malformed::new(text.as_bytes(), fault))?
+        {
+            entries.0.push((name, Raw(value)));
+        }
+        match entries.twice() {
+            Some(name) => Err(Malformed(format!("duplicate member `{name}`"))),
+            None => Ok(entries),
+        }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
+    pub(crate) fn get(&self, name: &str) -> Option<Raw<'a>> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Raw<'a>)> {
         self.0.iter().map(|(key, value)| (&**key, *value))
     }
 
@@ -34,28 +41,5 @@ impl<'a> Entries<'a> {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
         names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Entries<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Entries::default();
-                while let Some(Key(key)) = map.next_key()? {
-                    entries.0.push((key, map.next_value()?));
-                }
-                match entries.twice() {
-                    None => Ok(entries),
-                    Some(name) => Err(de::Error::custom(format_args!("duplicate member `{name}`"))),
-                }
-            }
-        }
-        deserializer.deserialize_map(Object)
     }
 }

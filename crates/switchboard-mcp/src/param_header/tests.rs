@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::ParamHeaders;
-use crate::json::Json;
+use crate::json::{Json, Raw};
 
 fn json(text: &str) -> Json {
     Json::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap()
@@ -118,7 +118,7 @@ fn check_expected(arguments: &str, expected: &str) {
     let raw: Option<Box<RawValue>> =
         (!arguments.is_empty()).then(|| serde_json::from_str(arguments).unwrap());
     let actual: Vec<_> = headers()
-        .expected(raw.as_deref())
+        .expected(raw.as_deref().map(Raw::from))
         .into_iter()
         .map(|(name, value)| format!("{}={value}", name.trim_start_matches("mcp-param-")))
         .collect();
@@ -157,7 +157,7 @@ fn check_request(arguments: &str, received: &str, expected: &str) {
         (!arguments.is_empty()).then(|| serde_json::from_str(arguments).unwrap());
     let received = received.split('|').filter_map(|line| line.split_once(": "));
     let received = received.map(|(name, value)| (name, value.as_bytes()));
-    let actual = match headers().check(raw.as_deref(), received) {
+    let actual = match headers().check(raw.as_deref().map(Raw::from), received) {
         Ok(()) => "ok".to_owned(),
         Err(error) => format!("{} {}", error.code, error.message),
     };

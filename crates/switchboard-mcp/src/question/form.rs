@@ -2,10 +2,9 @@
 //! `enumNames`, and no list of choices.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::error::RpcError;
-use crate::json::{Entries, Json, Object};
+use crate::json::{Entries, Json, Object, Raw};
 
 use super::invalid;
 
@@ -14,7 +13,7 @@ use super::invalid;
 /// # Errors
 ///
 /// What the server gets where a property has no older form.
-pub(super) fn reduce(schema: &RawValue, out: &mut Vec<u8>) -> Result<(), RpcError> {
+pub(super) fn reduce(schema: Raw<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
     let members = entries("requestedSchema", schema)?;
     let mut object = Object::open(out);
     for (name, value) in members.iter() {
@@ -32,9 +31,9 @@ pub(super) fn reduce(schema: &RawValue, out: &mut Vec<u8>) -> Result<(), RpcErro
     Ok(())
 }
 
-fn reduce_property(name: &str, raw: &RawValue, out: &mut Vec<u8>) -> Result<(), RpcError> {
+fn reduce_property(name: &str, raw: Raw<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
     let property = entries(name, raw)?;
-    if property.get("type").map(RawValue::get) == Some("\"array\"") {
+    if property.get("type").map(Raw::get) == Some("\"array\"") {
         let problem = "lets the user choose several, which a client of 2025-06-18 cannot show";
         return Err(invalid(format!("the property `{name}` {problem}")));
     }
@@ -73,6 +72,6 @@ struct Choice {
     title: Option<String>,
 }
 
-fn entries<'a>(name: &str, raw: &'a RawValue) -> Result<Entries<'a>, RpcError> {
+fn entries<'a>(name: &str, raw: Raw<'a>) -> Result<Entries<'a>, RpcError> {
     Entries::parse(raw).map_err(|error| invalid(format!("`{name}`: {error}")))
 }

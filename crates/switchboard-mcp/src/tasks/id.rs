@@ -1,6 +1,6 @@
 //! Where the id of a task stands, besides in the task itself.
 
-use crate::json::{Json, Malformed, Members, Object};
+use crate::json::{Json, Malformed, Members, Needle, Object};
 use crate::meta::RELATED_TASK;
 use crate::shape::{Shape, replace};
 
@@ -27,7 +27,8 @@ static MESSAGE: Shape = Shape {
 /// both generations, in `_meta`, and in what `subscriptions/listen` asks for and acknowledges.
 /// `None` leaves one as it is; every other byte stays.
 pub fn rewrite_task_ids(json: Json, mut map: impl FnMut(&str) -> Option<String>) -> Json {
-    if memchr::memmem::find(json.as_bytes(), b"\"taskId").is_none() {
+    static TASK_ID: Needle = Needle::new("\"taskId");
+    if !TASK_ID.is_in(&json) {
         return json;
     }
     replace(json, &MESSAGE, &mut map)
@@ -35,7 +36,10 @@ pub fn rewrite_task_ids(json: Json, mut map: impl FnMut(&str) -> Option<String>)
 
 /// The task that a message of 2025-11-25 says it belongs to: one of its parameters or a result.
 pub fn related_task(json: &Json) -> Option<String> {
-    memchr::memmem::find(json.as_bytes(), b"\"_meta\"")?;
+    static META: Needle = Needle::new("\"_meta\"");
+    if !META.is_in(json) {
+        return None;
+    }
     let members = json.members().ok()?;
     let meta = Members::parse(members.get("_meta")?).ok()?;
     Members::parse(meta.get(RELATED_TASK)?).ok()?.read("taskId")

@@ -7,9 +7,7 @@
 
 mod block;
 
-use serde_json::value::RawValue;
-
-use crate::json::{Entries, Json, Malformed, Members, Object};
+use crate::json::{Entries, Json, Malformed, Members, Needle, Object, Raw};
 use crate::version::ProtocolVersion::{self, V2025_03_26, V2025_06_18, V2025_11_25};
 
 /// Rewrites `result` for a client of revision `to`. A result with nothing to rewrite, which is
@@ -20,14 +18,13 @@ pub(super) fn lower(
     to: ProtocolVersion,
 ) -> Result<Json, Malformed> {
     let lowering = Lowering { from, to };
-    let found = |needle: &&str| memchr::memmem::find(result.as_bytes(), needle.as_bytes());
-    if !lowering.needles().iter().any(|needle| found(needle).is_some()) {
+    if !lowering.needles().iter().any(|needle| needle.is_in(&result)) {
         return Ok(result);
     }
     let members = result.members()?;
     let structured = members
         .get("structuredContent")
-        .filter(|structured| !lowering.keeps_structured(structured));
+        .filter(|structured| !lowering.keeps_structured(*structured));
     let rewritten: Vec<_> =
         members.iter().map(|(name, value)| lowering.member(name, value, structured)).collect();
     if structured.is_none() && rewritten.iter().all(Option::is_none) {
@@ -50,6 +47,15 @@ pub(super) fn lower(
     Ok(Json::written(out))
 }
 
+/// What older revisions cannot read, the newest first as far as they differ in it.
+static NEEDLES: [Needle; 5] = [
+    Needle::new("\"outputSchema\""),
+    Needle::new("\"structuredContent\""),
+    Needle::new("\"execution\""),
+    Needle::new("\"resource_link\""),
+    Needle::new("\"audio\""),
+];
+
 struct Lowering {
     from: ProtocolVersion,
     to: ProtocolVersion,
@@ -57,39 +63,28 @@ struct Lowering {
 
 impl Lowering {
     /// What a result contains that has something to rewrite.
-    fn needles(&self) -> &'static [&'static str] {
+    fn needles(&self) -> &'static [Needle] {
         match self.to {
             // Lists may be put together from those of several servers, of whichever revision; they
             // have the newest that a legacy client can have.
-            ProtocolVersion::V2026_07_28 => &["\"execution\""],
-            V2025_11_25 if self.from <= self.to => &["\"outputSchema\""],
+            ProtocolVersion::V2026_07_28 => &NEEDLES[2..3],
+            V2025_11_25 if self.from <= self.to => &NEEDLES[..1],
             // What a server of its own revision says is what the client would get there too.
             _ if self.from <= self.to => &[],
-            V2025_11_25 => &["\"outputSchema\"", "\"structuredContent\""],
-            V2025_06_18 => &["\"outputSchema\"", "\"structuredContent\"", "\"execution\""],
-            V2025_03_26 | ProtocolVersion::V2024_11_05 => &[
-                "\"outputSchema\"",
-                "\"structuredContent\"",
-                "\"execution\"",
-                "\"resource_link\"",
-                "\"audio\"",
-            ],
+            V2025_11_25 => &NEEDLES[..2],
+            V2025_06_18 => &NEEDLES[..3],
+            V2025_03_26 | ProtocolVersion::V2024_11_05 => &NEEDLES,
         }
     }
 
     /// Structured content came with 2025-06-18, and was an object until 2026-07-28.
-    fn keeps_structured(&self, structured: &RawValue) -> bool {
+    fn keeps_structured(&self, structured: Raw<'_>) -> bool {
         self.to >= ProtocolVersion::V2026_07_28
             || (self.to >= V2025_06_18 && structured.get().starts_with('{'))
     }
 
     /// The value of a member at the top, where it is to be another.
-    fn member(
-        &self,
-        name: &str,
-        value: &RawValue,
-        structured: Option<&RawValue>,
-    ) -> Option<Vec<u8>> {
+    fn member(&self, name: &str, value: Raw<'_>, structured: Option<Raw<'_>>) -> Option<Vec<u8>> {
         match name {
             "tools" => each(value, |_, tool| self.tool(tool)),
             "messages" => each(value, |index, message| self.message(index, message)),
@@ -107,7 +102,7 @@ impl Lowering {
         }
     }
 
-    fn message(&self, index: usize, raw: &RawValue) -> Option<Vec<u8>> {
+    fn message(&self, index: usize, raw: Raw<'_>) -> Option<Vec<u8>> {
         let members = Members::parse(raw).ok()?;
         let lowered = block::lower(members.get("content")?, index, self.to)?;
         let mut out = Vec::with_capacity(raw.get().len());
@@ -120,12 +115,12 @@ impl Lowering {
         Some(out)
     }
 
-    fn tool(&self, raw: &RawValue) -> Option<Vec<u8>> {
+    fn tool(&self, raw: Raw<'_>) -> Option<Vec<u8>> {
         let members = Members::parse(raw).ok()?;
-        let drops = |(name, value): &(&str, &RawValue)| match *name {
+        let drops = |(name, value): &(&str, Raw<'_>)| match *name {
             // Says how 2025-11-25 makes tasks of calls.
             "execution" => self.to != V2025_11_25,
-            "outputSchema" => !self.keeps_output_schema(value),
+            "outputSchema" => !self.keeps_output_schema(*value),
             _ => false,
         };
         if !members.iter().any(|member| drops(&member)) {
@@ -141,7 +136,7 @@ impl Lowering {
     }
 
     /// Schemas of results came with 2025-06-18, and described objects until 2026-07-28.
-    fn keeps_output_schema(&self, schema: &RawValue) -> bool {
+    fn keeps_output_schema(&self, schema: Raw<'_>) -> bool {
         let is_object = || {
             let kind = Entries::parse(schema).ok()?.get("type")?;
             Some(serde_json::from_str::<String>(kind.get()).ok()? == "object")
@@ -153,10 +148,10 @@ impl Lowering {
 
 /// A list whose items are rewritten where `lower` gives another; `None` where it gives none, or
 /// this is no list.
-fn each(raw: &RawValue, lower: impl Fn(usize, &RawValue) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
-    let items: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+fn each(raw: Raw<'_>, lower: impl Fn(usize, Raw<'_>) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let items: Vec<Raw<'_>> = serde_json::from_str(raw.get()).ok()?;
     let lowered: Vec<_> =
-        items.iter().enumerate().map(|(index, item)| lower(index, item)).collect();
+        items.iter().enumerate().map(|(index, item)| lower(index, *item)).collect();
     if lowered.iter().all(Option::is_none) {
         return None;
     }
@@ -174,7 +169,7 @@ fn each(raw: &RawValue, lower: impl Fn(usize, &RawValue) -> Option<Vec<u8>>) -> 
 
 /// Whether there is a text among the blocks. Servers repeat there what the structured content says,
 /// in their own words if not as JSON (2025-06-18, "Structured Content"), for clients without it.
-fn has_text(content: &RawValue) -> bool {
+fn has_text(content: Raw<'_>) -> bool {
     let blocks: Vec<Members<'_>> = serde_json::from_str(content.get()).unwrap_or_default();
     blocks.iter().any(|block| block.read::<String>("type").as_deref() == Some("text"))
 }

@@ -50,6 +50,8 @@ definitions! {
         "How often the upstream was started again after it had ended or failed";
     SESSIONS: "gauge" "switchboard_sessions" ["listener"]
         "Client sessions that are open now";
+    HISTORY_LOST: "counter" "switchboard_history_lost_total" []
+        "Calls that have no record, because the store could not keep up";
     HTTP_REQUESTS: "counter" "switchboard_http_requests_total" ["route", "status"]
         "HTTP requests that were answered, by class of route and of status";
     REJECTED: "counter" "switchboard_rejected_total" ["reason"]

@@ -16,8 +16,8 @@ use super::daemon::{Daemon, Server, signal, within};
 use super::load::{Aim, KINDS, Load, Tally, one_call};
 use super::{neighbours, say};
 use crate::client::{Carrier, Client};
-use crate::faulty::{Plan, Random, Web};
-use steps::{STEPS, Step};
+use crate::faulty::{Network, Plan, Random, Web};
+use steps::{Need, STEPS, Step};
 
 /// Good servers that are children, and over HTTP.
 const GOOD: (usize, usize) = (4, 2);
@@ -47,19 +47,23 @@ struct Stage {
     load: [Load; 2],
     random: Random,
     web: Vec<Web>,
+    /// Between the daemon and the web servers.
+    networks: Vec<Network>,
     config: String,
     /// Mounted over the state directory, where that was possible.
     disk: Option<Disk>,
+    /// Whether the wall clock of the daemon can be moved.
+    has_clock: bool,
 }
 
-/// A file system of a few megabytes. Gone when dropped.
+/// A small file system: room for the records of the calls of a campaign. Gone when dropped.
 struct Disk(PathBuf);
 
 impl Disk {
     /// `None` for whoever may not mount.
     fn mount(place: PathBuf) -> Option<Self> {
         let mut mount = std::process::Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=4m,mode=700", "campaign"]).arg(&place);
+        mount.args(["-t", "tmpfs", "-o", "size=192m,mode=700", "campaign"]).arg(&place);
         mount.stderr(std::process::Stdio::null());
         mount.status().is_ok_and(|status| status.success()).then_some(Self(place))
     }
@@ -148,9 +152,11 @@ impl Stage {
     async fn start(options: &Options) -> Result<Self, String> {
         let mut daemon = Daemon::new(&options.program);
         let disk = Disk::mount(daemon.state());
+        let has_clock = daemon.with_own_clock();
         let mut web: Vec<Web> = (0..GOOD.1).map(|_| Web::start(Plan::default())).collect();
         web.push(Web::start(Plan::mixed(options.seed)));
-        let config = config(&options.server, daemon.mark(), &web, options.seed);
+        let networks: Vec<_> = web.iter().map(|web| Network::before(&web.url())).collect();
+        let config = config(&options.server, daemon.mark(), &networks, options.seed);
         daemon.configure(&config);
         daemon.start()?;
         let good = (0..GOOD.0).map(|number| format!("good{number}__echo"));
@@ -167,16 +173,15 @@ impl Stage {
         };
         let load = [Load::start(&aim(good), CLIENTS.0), Load::start(&aim(mixed), CLIENTS.1)];
         let random = Random::new(options.seed);
-        Ok(Self { daemon, load, random, web, config, disk })
+        Ok(Self { daemon, load, random, web, networks, config, disk, has_clock })
     }
 
     /// What is left out, and why.
     fn impossible(&self) -> Vec<(&'static str, &'static str)> {
-        let mut left_out = vec![(
-            "the wall clock",
-            "it cannot be moved for one process without a library loaded into it, and moving it for \
-             all would disturb the machine",
-        )];
+        let mut left_out = Vec::new();
+        if !self.has_clock {
+            left_out.push(("the wall clock", "it takes libfaketime (Debian: faketime)"));
+        }
         if self.disk.is_none() {
             left_out.push(("a full disk", "only root may mount a small file system"));
         }
@@ -184,7 +189,12 @@ impl Stage {
     }
 
     fn steps(&self) -> Vec<&'static Step> {
-        STEPS.iter().filter(|step| self.disk.is_some() || !step.needs_disk).collect()
+        let is_possible = |step: &&Step| match step.needs {
+            None => true,
+            Some(Need::Disk) => self.disk.is_some(),
+            Some(Need::Clock) => self.has_clock,
+        };
+        STEPS.iter().filter(is_possible).collect()
     }
 
     /// One step, until everything is as it was.
@@ -274,7 +284,7 @@ impl Stage {
     }
 }
 
-fn config(server: &Server, mark: &str, web: &[Web], seed: u64) -> String {
+fn config(server: &Server, mark: &str, networks: &[Network], seed: u64) -> String {
     let mut config =
         String::from("daemon.drain = \"2s\"\nhttp.connections = 2000\nhttp.sessions = 500\n");
     // Short, so that what hangs is over within a step.
@@ -284,8 +294,8 @@ fn config(server: &Server, mark: &str, web: &[Web], seed: u64) -> String {
         config.push_str(&server.stdio(&format!("good{number}"), &Plan::default(), mark, more));
     }
     config.push_str(&server.stdio("mixed", &Plan::mixed(seed), mark, more));
-    for (number, web) in web.iter().enumerate() {
-        let url = web.url();
+    for (number, network) in networks.iter().enumerate() {
+        let url = network.url();
         config.push_str(&format!("[upstream.web{number}]\nhttp = {{ url = {url:?} }}\n{more}\n"));
     }
     config

@@ -46,7 +46,15 @@ pub struct Daemon {
     program: PathBuf,
     port: u16,
     key: String,
+    /// Whether its wall clock can be moved.
+    has_own_clock: bool,
 }
+
+/// Where Debian has the library that gives one process a wall clock of its own (libfaketime).
+const CLOCKS: [&str; 2] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+];
 
 impl Daemon {
     /// A home without a running daemon, whose port is free at this moment.
@@ -54,7 +62,23 @@ impl Daemon {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("s")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { root, program: program.to_owned(), port, key: String::new() }
+        let program = program.to_owned();
+        Self { root, program, port, key: String::new(), has_own_clock: false }
+    }
+
+    /// Gives it a wall clock of its own from its next start on; false where the library for that is
+    /// not installed.
+    pub fn with_own_clock(&mut self) -> bool {
+        self.has_own_clock = own_clock().is_some();
+        if self.has_own_clock {
+            self.move_clock("+0");
+        }
+        self.has_own_clock
+    }
+
+    /// Moves its wall clock: `+1d`, `-3600`.
+    pub fn move_clock(&self, by: &str) {
+        std::fs::write(self.root.path().join("clock"), by).unwrap();
     }
 
     /// What the children of this campaign carry.
@@ -83,6 +107,13 @@ impl Daemon {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("SWITCHBOARD_CONFIG", self.root.path().join("config.toml"));
         command.env("SWITCHBOARD_STATE_DIR", self.state());
+        if let Some(library) = own_clock().filter(|_| self.has_own_clock) {
+            command.env("LD_PRELOAD", library);
+            command.env("FAKETIME_TIMESTAMP_FILE", self.root.path().join("clock"));
+            command.env("FAKETIME_CACHE_DURATION", "1");
+            // What waits does so by the clock that nobody sets.
+            command.env("DONT_FAKE_MONOTONIC", "1");
+        }
         let output = command.output().map_err(|error| error.to_string())?;
         let [said, complained] =
             [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
@@ -171,4 +202,8 @@ pub(super) async fn within(limit: Duration, mut is_so: impl FnMut() -> bool) -> 
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+fn own_clock() -> Option<&'static str> {
+    CLOCKS.into_iter().find(|library| Path::new(library).exists())
 }

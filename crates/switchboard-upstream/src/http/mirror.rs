@@ -21,18 +21,20 @@ pub(super) fn mirror<B>(request: &mut Request<B>, version: ProtocolVersion, call
     if version.era() == Era::Legacy {
         return;
     }
-    let mut mirrored = vec![(METHOD, Cow::Borrowed(call.method.as_str()))];
+    // A method name that no header can carry is answered by the server as it likes.
+    let mut put = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    };
+    put(METHOD, call.method.as_str());
     if let Some(name) = subject(call) {
-        mirrored.push((NAME, encode_header(&name).into_owned().into()));
+        put(NAME, &encode_header(&name));
     }
     for (name, value) in call.headers {
         // The names were checked when the tool was read.
-        mirrored.extend(HeaderName::try_from(name).ok().map(|name| (name, value.into())));
-    }
-    for (header, value) in mirrored {
-        // A method name that no header can carry is answered by the server as it likes.
-        if let Ok(value) = HeaderValue::try_from(&*value) {
-            headers.insert(header, value);
+        if let Ok(name) = HeaderName::try_from(name) {
+            put(name, value);
         }
     }
 }

@@ -20,6 +20,16 @@ pub enum Sharing {
     PerSession,
     /// The requests of one principal.
     PerPrincipal,
+    /// Everybody, until the server shows that it keeps something for its client; then as
+    /// `per_session`.
+    Auto,
+}
+
+impl Sharing {
+    /// Whether connections belong to somebody from the beginning.
+    pub(crate) fn is_by_owner(self) -> bool {
+        matches!(self, Self::PerSession | Self::PerPrincipal)
+    }
 }
 
 /// Equal instances of the server: more are started while all that run have calls under way.

@@ -94,7 +94,13 @@ impl Bench {
     ) -> Self {
         let fake = Arc::new(Fake::with(behaviour).await);
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        Self::around(kind, fake, directory, change).await
+        Self::around("fake", kind, fake, directory, change).await
+    }
+
+    /// With another name than it would have.
+    pub(crate) async fn named(name: &str, kind: Kind, behaviour: Behaviour) -> Self {
+        let fake = Arc::new(Fake::with(behaviour).await);
+        Self::around(name, kind, fake, Arc::new(tempfile::tempdir().unwrap()), |_| {}).await
     }
 
     /// Another upstream for the same server and the same remembered lists, as after a restart.
@@ -103,10 +109,12 @@ impl Bench {
     }
 
     pub(crate) async fn again_with(&self, kind: Kind, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::around(kind, Arc::clone(&self.fake), Arc::clone(&self.directory), change).await
+        Self::around("fake", kind, Arc::clone(&self.fake), Arc::clone(&self.directory), change)
+            .await
     }
 
     async fn around(
+        name: &str,
         kind: Kind,
         fake: Arc<Fake>,
         directory: Arc<tempfile::TempDir>,
@@ -118,7 +126,7 @@ impl Bench {
         let (spawner, _) = Spawner::start(options).await.unwrap();
         let news = Arc::new(News::default());
         let environment = environment(&spawner, directory.path(), Arc::clone(&news));
-        let upstream = Upstream::new("fake", settings, environment).unwrap();
+        let upstream = Upstream::new(name, settings, environment).unwrap();
         Self { upstream, fake, news, directory, spawner }
     }
 

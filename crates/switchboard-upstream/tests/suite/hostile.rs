@@ -175,6 +175,20 @@ pub(crate) async fn a_server_that_dies_at_once_says_why() {
     bench.end().await;
 }
 
+/// What is written to it fails before its exit is known.
+pub(crate) async fn a_server_that_dies_deaf_says_why() {
+    let bench = Bench::with(Kind::Stdio, Behaviour::new(LEGACY), |settings| {
+        let stdio = settings.stdio.as_mut().unwrap();
+        stdio.command = "/bin/sh".to_owned();
+        let script = ["-c", "exec <&-; sleep 0.2; exit 5"];
+        stdio.args = serde_json::from_value(serde_json::json!(script)).unwrap();
+    })
+    .await;
+    let answer = bench.call("echo").await;
+    assert!(answer.contains("the server exited with code 5"), "{answer}");
+    bench.end().await;
+}
+
 pub(crate) async fn a_server_that_refuses_to_open_says_why() {
     for kind in [Kind::Stdio, Kind::Http] {
         let refusing = Behaviour { opening: Opening::RefusesInitialize, ..Behaviour::new(LEGACY) };

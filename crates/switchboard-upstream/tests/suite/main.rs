@@ -6,6 +6,7 @@ mod carriers;
 mod common;
 mod contract;
 mod freshness;
+mod groups;
 mod headers;
 mod health;
 mod hostile;
@@ -45,10 +46,18 @@ switchboard_testkit::tests![
     pooling::a_second_endpoint_is_asked_where_the_first_takes_long,
     pooling::what_is_kept_at_an_endpoint_is_asked_there,
     pooling::each_session_has_an_instance_of_its_own,
+    pooling::a_server_that_keeps_state_is_reported,
+    pooling::a_server_that_keeps_state_is_set_apart,
     pooling::instances_make_room_for_others,
     pooling::a_pool_grows_while_all_are_busy_and_shrinks,
     pooling::calls_to_what_fails_are_stopped_for_a_while,
     pooling::nobody_waits_behind_all_the_calls_of_another,
+    groups::what_two_offer_is_called_at_either,
+    groups::what_one_alone_offers_is_not_common,
+    groups::a_call_goes_to_the_other_where_one_is_down,
+    groups::what_is_kept_at_one_is_asked_there,
+    groups::a_choice_between_upstreams_is_explained,
+    groups::the_names_of_a_group_are_checked,
     hostile::nonsense_over_stdio_disturbs_nobody,
     hostile::an_answer_that_is_too_long_fails_the_only_call,
     hostile::nonsense_over_http_disturbs_nobody,
@@ -59,6 +68,7 @@ switchboard_testkit::tests![
     hostile::a_server_that_closes_its_output_is_replaced,
     hostile::a_child_that_is_killed_is_replaced,
     hostile::a_server_that_dies_at_once_says_why,
+    hostile::a_server_that_dies_deaf_says_why,
     hostile::a_server_that_refuses_to_open_says_why,
     hostile::a_slow_start_is_waited_for,
     hostile::a_server_that_never_opens_is_given_up,

@@ -277,6 +277,50 @@ pub(crate) async fn each_session_has_an_instance_of_its_own() {
     }
 }
 
+/// Has the server change its lists while it has a call.
+async fn change_in_a_call(bench: &Bench) {
+    let calling = bench.call("hold");
+    let changing = async {
+        bench.fake.until("held", 1).await;
+        bench.fake.add_tool("more");
+        bench.until("what it did to be noticed", |it| it.keeps_state().is_some()).await;
+        bench.fake.release();
+    };
+    tokio::join!(calling, changing);
+}
+
+pub(crate) async fn a_server_that_keeps_state_is_reported() {
+    for kind in [Kind::Stdio, Kind::Http] {
+        let bench = Bench::new(kind, LEGACY).await;
+        bench.call("echo").await;
+        bench.fake.add_tool("other");
+        bench.until("the list", |it| it.view().lists.is_some_and(|it| it.tools.len() > 1)).await;
+        assert_eq!(bench.upstream.keeps_state(), None, "it changed when nobody called");
+        change_in_a_call(&bench).await;
+        assert!(!bench.upstream.is_set_apart());
+        assert_eq!(bench.upstream.endpoints().len(), 1);
+        bench.end().await;
+    }
+}
+
+pub(crate) async fn a_server_that_keeps_state_is_set_apart() {
+    let auto = |settings: &mut Settings| settings.sharing = Sharing::Auto;
+    let bench = Bench::with(Kind::Stdio, Behaviour::new(LEGACY), auto).await;
+    let (ann, _over) = in_session("ann");
+    let (bob, _too) = in_session("bob");
+    for context in [&ann, &bob] {
+        call(&bench.upstream, context, "echo").await.unwrap();
+    }
+    assert_eq!(bench.fake.count("start"), 1, "all share it");
+    change_in_a_call(&bench).await;
+    assert!(bench.upstream.is_set_apart());
+    for context in [&ann, &bob, &ann] {
+        call(&bench.upstream, context, "echo").await.unwrap();
+    }
+    assert_eq!(bench.fake.count("start"), 3, "each has its own");
+    bench.end().await;
+}
+
 pub(crate) async fn instances_make_room_for_others() {
     let apart = |settings: &mut Settings| {
         settings.sharing = Sharing::PerPrincipal;

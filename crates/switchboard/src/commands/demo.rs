@@ -20,10 +20,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
     // One client on standard input keeps one thread busy; HTTP may have many.
-    let builder = builder.worker_threads(if args.http.is_some() { 2 } else { 1 }).enable_all();
-    let runtime = builder.build().map_err(|error| {
+    let mut builder = match args.http {
+        None => tokio::runtime::Builder::new_current_thread(),
+        Some(_) => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.enable_all().build().map_err(|error| {
         Failure::new("runtime-failed", "the server cannot be started").with_cause(error)
     })?;
     match args.http {

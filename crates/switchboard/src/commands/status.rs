@@ -42,6 +42,11 @@ offers    {offers}
         text += &upstreams(&status.upstreams, width);
         text += "\n";
     }
+    for UpstreamStatus { name, note, .. } in &status.upstreams {
+        if let Some(note) = note {
+            text += &format!("\nnote: {name}: {}", untrusted::line(note));
+        }
+    }
     for conflict in &status.conflicts {
         text += &format!("\nnote: {}", untrusted::line(conflict));
     }

@@ -7,7 +7,8 @@ use switchboard_clientfile::Edit;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::setup::{absolute, change, file_failure, now};
+use crate::setup::{absolute, change, file_failure};
+use crate::time::now;
 
 /// What became of a change.
 #[derive(Debug, Serialize)]

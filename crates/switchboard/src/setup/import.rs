@@ -10,7 +10,8 @@ use crate::setup::change::{self, Change};
 use crate::setup::edit::edited;
 use crate::setup::existing::Existing;
 use crate::setup::plan::{Demo, Plan};
-use crate::setup::{absolute, name, now, program};
+use crate::setup::{absolute, name, program};
+use crate::time::now;
 
 /// The configuration before anything is changed.
 pub(crate) struct Current {

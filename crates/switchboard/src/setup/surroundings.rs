@@ -3,7 +3,6 @@
 use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use switchboard_clientfile::{FileError, Home};
 use switchboard_config::Secret;
@@ -40,11 +39,6 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
         Failure::new("no-working-directory", "the working directory cannot be used")
             .with_cause(error)
     })
-}
-
-#[expect(clippy::disallowed_methods, reason = "a command looks at the clock once, at its edge")]
-pub(crate) fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 /// The key that clients present: the configured one, or the first line of the key file.

@@ -1,6 +1,10 @@
 //! Every key of the configuration changes what the daemon does: one case for each, and a test that
 //! no key is without one.
 
+mod allowed;
+mod group;
+mod kept;
+mod limits;
 mod spread;
 
 use std::io::{Read as _, Write as _};
@@ -21,6 +25,8 @@ const CASES: &[Case] = &[
     ("http.allow_remote", http_allow_remote),
     ("http.allowed_hosts", http_allowed_hosts),
     ("http.allowed_origins", http_allowed_origins),
+    ("http.trusted_proxies", http_wrong_keys),
+    ("http.wrong_keys", http_wrong_keys),
     ("http.body_limit", http_body_limit),
     ("http.header_limit", http_header_limit),
     ("http.header_timeout", http_header_timeout),
@@ -42,6 +48,21 @@ const CASES: &[Case] = &[
     ("log.file_size", log_files),
     ("log.files", log_files),
     ("log.file_age", log_file_age),
+    ("limits.rule.NAME.per", limits::per),
+    ("limits.rule.NAME.tenant", limits::whom),
+    ("limits.rule.NAME.role", limits::whom),
+    ("limits.rule.NAME.subject", limits::whom),
+    ("limits.rule.NAME.server", limits::whom),
+    ("limits.rule.NAME.tool", limits::whom),
+    ("limits.rule.NAME.rate", limits::rates),
+    ("limits.rule.NAME.burst", limits::rates),
+    ("limits.rule.NAME.concurrency", limits::places),
+    ("limits.rule.NAME.wait", limits::places),
+    ("limits.rule.NAME.queue", limits::places),
+    ("limits.rule.NAME.calls_per_day", limits::quotas),
+    ("limits.rule.NAME.calls_per_month", limits::quotas),
+    ("limits.rule.NAME.tokens_per_day", limits::quotas),
+    ("limits.rule.NAME.tokens_per_month", limits::quotas),
     ("daemon.drain", daemon_drain),
     ("daemon.list_wait", daemon_list_wait),
     ("upstream.NAME.stdio.command", upstream_stdio),
@@ -121,6 +142,47 @@ const CASES: &[Case] = &[
     ("upstream.NAME.exclude_tools", upstream_filters),
     ("upstream.NAME.disabled", upstream_disabled),
     ("upstream.NAME.optional", upstream_optional),
+    ("group.NAME.upstreams", group::members),
+    ("group.NAME.prefix", group::prefix),
+    ("group.NAME.balance", group::balance),
+    ("group.NAME.hash_argument", group::balance),
+    ("tenants.served", kept::tenants_served),
+    ("tenants.idle", kept::tenants_served),
+    ("store.sqlite.path", kept::store_sqlite),
+    ("store.postgres.url", kept::store_postgres),
+    ("store.postgres.schema", kept::store_postgres),
+    ("store.postgres.connections", kept::store_postgres),
+    ("store.dynamodb.region", kept::store_dynamodb),
+    ("store.dynamodb.endpoint", kept::store_dynamodb),
+    ("store.dynamodb.access_key_id", kept::store_dynamodb),
+    ("store.dynamodb.secret_access_key", kept::store_dynamodb),
+    ("store.dynamodb.session_token", kept::store_dynamodb),
+    ("store.dynamodb.table_prefix", kept::store_dynamodb),
+    ("store.dynamodb.initialize_tables", kept::store_dynamodb),
+    ("blobs.directory.path", kept::blobs_directory),
+    ("blobs.s3.bucket", kept::blobs_s3),
+    ("blobs.s3.prefix", kept::blobs_s3),
+    ("blobs.s3.region", kept::blobs_s3),
+    ("blobs.s3.endpoint", kept::blobs_s3),
+    ("blobs.s3.access_key_id", kept::blobs_s3),
+    ("blobs.s3.secret_access_key", kept::blobs_s3),
+    ("blobs.s3.session_token", kept::blobs_s3),
+    ("vault.key", kept::vault),
+    ("vault.former_keys", kept::vault),
+    ("history.enabled", kept::history_enabled),
+    ("history.window", kept::history_window),
+    ("history.queue", kept::history_queue),
+    ("history.queue_size", kept::history_queue),
+    ("history.arguments_limit", kept::history_limits),
+    ("history.result_limit", kept::history_limits),
+    ("history.keep", kept::history_keep),
+    ("history.keep_calls", kept::history_keep),
+    ("history.redact.names", kept::history_redact),
+    ("history.redact.patterns", kept::history_redact),
+    ("policy.files", allowed::policy),
+    ("policy.text", allowed::policy),
+    ("policy.default", allowed::policy),
+    ("limits.flush", allowed::limits_flush),
 ];
 
 /// The keys that have a value of their own, as the generated reference lists them.
@@ -407,6 +469,23 @@ fn http_rate() {
     let authority = authority(&home);
     let health = format!("GET /health HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     assert_eq!(status(&raw(&authority, &health)), 200, "what needs no key is not counted");
+}
+
+fn http_wrong_keys() {
+    let home = started("http.wrong_keys = \"1/h\"\nhttp.trusted_proxies = [\"127.0.0.1\"]");
+    let (authority, key) = (authority(&home), home.key());
+    let ask = |key: &str, from: &str| {
+        status(&raw(
+            &authority,
+            &format!(
+                "GET /metrics HTTP/1.1\r\nHost: {authority}\r\nX-API-Key: {key}\r\n\
+                 X-Forwarded-For: {from}\r\nConnection: close\r\n\r\n"
+            ),
+        ))
+    };
+    let (guesser, other) = ("203.0.113.1", "203.0.113.2");
+    assert_eq!([ask("a-guess-of-some-length", guesser), ask(&key, guesser)], [401, 429]);
+    assert_eq!(ask(&key, other), 200);
 }
 
 fn http_tls() {

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "real processes take real time")]
 #![expect(clippy::print_stdout, reason = "totals are for whoever reads the run")]
 
+mod administration;
 mod attacks;
 mod common;
 mod differential;

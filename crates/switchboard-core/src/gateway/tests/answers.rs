@@ -14,7 +14,8 @@ use crate::error::Error;
 use crate::filter::Filter;
 use crate::lists::{Capabilities, Item, Kind, Lists};
 use crate::name::Prefix;
-use crate::peer::{Context, Peer, Principal, Request, Response};
+use crate::peer::{Context, Peer, Request, Response};
+use crate::principal::Principal;
 use crate::seal::bare::Bare;
 
 /// Asks who it is before it answers anything, unless it has nothing.
@@ -84,7 +85,7 @@ fn member(name: &str, prefix: &str, peer: &Arc<Asker>) -> Member {
 }
 
 fn snapshot(members: Vec<Member>) -> Snapshot {
-    Snapshot { catalog: Catalog::build(members), list_wait: Duration::ZERO }
+    Snapshot { catalog: Catalog::build(members), list_wait: Duration::ZERO, ..Snapshot::default() }
 }
 
 fn gateway(members: Vec<Member>) -> Gateway {

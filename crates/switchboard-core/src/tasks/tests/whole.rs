@@ -33,7 +33,7 @@ impl Whole {
             .into_iter()
             .map(|(name, worker)| member(name, generation, worker));
         let catalog = Catalog::build(members.collect());
-        let snapshot = Snapshot { catalog, list_wait: Duration::ZERO };
+        let snapshot = Snapshot { catalog, list_wait: Duration::ZERO, ..Snapshot::default() };
         Self { gateway: Arc::new(Gateway::new(snapshot, Arc::new(Bare))), b }
     }
 

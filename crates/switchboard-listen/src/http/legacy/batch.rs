@@ -1,16 +1,17 @@
 //! Bodies with several messages (2025-03-26, "Batching").
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use switchboard_core::Principal;
 use switchboard_mcp::{Incoming, Json, Method, RequestId, RpcError, code, encode, split_batch};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{UnderWay, note, stream};
 use crate::front::Asked;
 use crate::http::Service;
+use crate::http::limited::Arrival;
 use crate::http::message::{Refused, Reply, empty, rpc};
 use crate::http::post::SESSION;
 use crate::http::sessions::Session;
@@ -34,13 +35,13 @@ impl Service {
         principal: &Principal,
         headers: &HeaderMap,
         body: &Json,
-        slot: OwnedSemaphorePermit,
+        Arrival { slot, address }: Arrival,
     ) -> Reply {
         let invalid = |message: String| {
             let error = RpcError::new(code::INVALID_REQUEST, message);
             Refused::from(rpc(StatusCode::BAD_REQUEST, None, &error))
         };
-        let session = match headers.contains_key(SESSION) {
+        let session = match headers.contains_key(&SESSION) {
             true => self.session(principal, headers)?,
             false => return Err(invalid("a batch needs a session of 2025-03-26".into())),
         };
@@ -49,7 +50,8 @@ impl Service {
             return Err(invalid(format!("revision {version} has no batches")));
         }
         let messages = split_batch(body, LIMIT).map_err(|error| invalid(error.to_string()))?;
-        let begun: Vec<_> = messages.iter().map(|it| self.batched(&session, it)).collect();
+        let begun = messages.iter().map(|it| self.batched(&session, it).from(address));
+        let begun: Vec<_> = begun.collect();
         if begun.iter().all(|begun| matches!(begun, Begun::Taken)) {
             return Ok(empty(StatusCode::ACCEPTED));
         }
@@ -99,7 +101,8 @@ impl Service {
         }
         let asked = Asked::read(method, params)?;
         if asked.method == Method::SetLevel {
-            self.front.set_level(&session.callbacks, &asked)?;
+            let principal = &session.caller.principal;
+            self.front.set_level(principal, &session.callbacks, &asked)?;
             return Ok(done());
         }
         UnderWay::enter(self, session, id.clone(), asked).map(|it| Begun::UnderWay(Box::new(it)))
@@ -107,6 +110,13 @@ impl Service {
 }
 
 impl Begun {
+    fn from(mut self, address: Option<IpAddr>) -> Self {
+        if let Self::UnderWay(request) = &mut self {
+            request.asked.address = address;
+        }
+        self
+    }
+
     async fn finish(self, number: u64) -> Option<Vec<u8>> {
         match self {
             Self::Answered(answer) => Some(answer),

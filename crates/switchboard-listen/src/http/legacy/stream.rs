@@ -78,7 +78,7 @@ impl Service {
     pub(crate) fn stream(&self, principal: &Principal, request: &Request<HttpBody>) -> Reply {
         let headers = request.headers();
         // Clients of 2026-07-28 have no such stream: 405 tells them so.
-        if !headers.contains_key(SESSION) {
+        if !headers.contains_key(&SESSION) {
             return Err(not_allowed(Route::Mcp).into());
         }
         if !accepts(headers, "text/event-stream") {

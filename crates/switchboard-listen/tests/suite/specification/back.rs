@@ -106,7 +106,11 @@ fn snapshot(upstream: &Arc<Upstream>) -> Snapshot {
         lists: upstream.view().lists,
         learning: false,
     };
-    Snapshot { catalog: Catalog::build(vec![member]), list_wait: Duration::ZERO }
+    Snapshot {
+        catalog: Catalog::build(vec![member]),
+        list_wait: Duration::ZERO,
+        ..Snapshot::default()
+    }
 }
 
 fn settings(server: &Server) -> Settings {

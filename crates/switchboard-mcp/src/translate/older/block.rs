@@ -1,13 +1,11 @@
 //! One block of content that a client does not know, as one that it does.
 
-use serde_json::value::RawValue;
-
-use crate::json::{Json, Members, Object};
+use crate::json::{Json, Members, Object, Raw};
 use crate::version::ProtocolVersion;
 
 /// The block for a client of revision `to`; `None` where it can stay. `index` tells it from its
 /// neighbours.
-pub(super) fn lower(raw: &RawValue, index: usize, to: ProtocolVersion) -> Option<Vec<u8>> {
+pub(super) fn lower(raw: Raw<'_>, index: usize, to: ProtocolVersion) -> Option<Vec<u8>> {
     let members = Members::parse(raw).ok()?;
     match members.read::<String>("type")?.as_str() {
         "resource_link" if to < ProtocolVersion::V2025_06_18 => Some(link(&members)),

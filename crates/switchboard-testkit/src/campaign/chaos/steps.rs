@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::Stage;
 use crate::campaign::census::{Resources, has_ended};
 use crate::campaign::daemon::{signal, within};
+use crate::faulty::Weather;
 
 type Outcome<'a> = Pin<Box<dyn Future<Output = Result<String, String>> + 'a>>;
 
@@ -20,14 +21,23 @@ pub(super) struct Step {
     pub cuts: bool,
     /// Whether a good server may be unavailable for a moment.
     pub refuses: bool,
-    pub needs_disk: bool,
+    pub needs: Option<Need>,
     pub run: Run,
+}
+
+/// What is not there on every machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Need {
+    /// A file system for the state directory alone.
+    Disk,
+    /// A wall clock for the daemon alone.
+    Clock,
 }
 
 type Run = for<'a> fn(&'a mut Stage) -> Outcome<'a>;
 
 const fn step(name: &'static str, run: Run) -> Step {
-    Step { name, cuts: false, refuses: false, needs_disk: false, run }
+    Step { name, cuts: false, refuses: false, needs: None, run }
 }
 
 impl Step {
@@ -39,8 +49,8 @@ impl Step {
         Self { refuses: true, ..self }
     }
 
-    const fn needs_disk(self) -> Self {
-        Self { needs_disk: true, ..self }
+    const fn needs(self, need: Need) -> Self {
+        Self { needs: Some(need), ..self }
     }
 }
 
@@ -49,12 +59,16 @@ pub(super) const STEPS: &[Step] = &[
     step("kill servers", |stage| Box::pin(kill_servers(stage))).refuses(),
     step("freeze servers", |stage| Box::pin(freeze_servers(stage))).refuses(),
     step("crash web servers", |stage| Box::pin(crash_web(stage))).refuses(),
+    step("bad network", |stage| Box::pin(break_network(stage))).refuses(),
     step("freeze daemon", |stage| Box::pin(freeze_daemon(stage))),
     step("kill daemon", |stage| Box::pin(kill_daemon(stage))).cuts(),
     step("reload", |stage| Box::pin(reload(stage))),
     step("restart", |stage| Box::pin(restart(stage))).cuts(),
     step("no descriptors", |stage| Box::pin(exhaust_descriptors(stage))).cuts().refuses(),
-    step("full disk", |stage| Box::pin(fill_disk(stage))).refuses().needs_disk(),
+    step("no memory", |stage| Box::pin(exhaust_memory(stage))).cuts().refuses(),
+    step("locked store", |stage| Box::pin(lock_store(stage))),
+    step("moved clock", |stage| Box::pin(move_clock(stage))).needs(Need::Clock),
+    step("full disk", |stage| Box::pin(fill_disk(stage))).refuses().needs(Need::Disk),
 ];
 
 /// How long a fault lasts.
@@ -105,6 +119,23 @@ async fn crash_web(stage: &mut Stage) -> Result<String, String> {
         sleep(WHILE / 5).await;
     }
     Ok("5 crashes".to_owned())
+}
+
+/// Late, then cut in the middle of messages, then not there, then silent for longer than a call.
+async fn break_network(stage: &mut Stage) -> Result<String, String> {
+    let late = Weather::Slow(Duration::from_millis(30));
+    let breaking = Weather::Breaking(300 + stage.random.index(1_000));
+    for (weather, length) in [
+        (late, WHILE / 2),
+        (breaking, WHILE / 2),
+        (Weather::Down, WHILE / 2),
+        (Weather::Stalled, WHILE * 2),
+    ] {
+        stage.networks.iter().for_each(|network| network.turn(weather));
+        sleep(length).await;
+    }
+    stage.networks.iter().for_each(|network| network.turn(Weather::Clear));
+    Ok(format!("{breaking:?}"))
 }
 
 async fn freeze_daemon(stage: &mut Stage) -> Result<String, String> {
@@ -175,7 +206,61 @@ async fn exhaust_descriptors(stage: &mut Stage) -> Result<String, String> {
     Ok(format!("no more than {used} for {WHILE:?}"))
 }
 
+/// The daemon may have hardly more memory than it has. It may end over it, as a program does that
+/// gets none; nothing may outlive it then.
+async fn exhaust_memory(stage: &mut Stage) -> Result<String, String> {
+    let pid = stage.daemon.pid()?;
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let usual = getrlimit(Resource::As);
+    let used = address_space(pid).ok_or("the daemon has ended")?;
+    let limit = Rlimit { current: Some(used + (1 << 20)), maximum: usual.maximum };
+    prlimit(process, Resource::As, limit).map_err(|error| error.to_string())?;
+    victims(stage).into_iter().for_each(|pid| signal(pid, Signal::KILL));
+    sleep(WHILE).await;
+    if !has_ended(pid) {
+        prlimit(process, Resource::As, usual).map_err(|error| error.to_string())?;
+        return Ok(format!("no more than {} MiB, and it lives", used >> 20));
+    }
+    if !within(Duration::from_secs(5), || stage.daemon.census().alive.is_empty()).await {
+        return Err(format!("children outlive the daemon: {}", stage.daemon.census()));
+    }
+    stage.daemon.start()?;
+    Ok(format!("no more than {} MiB, and it ended", used >> 20))
+}
+
+/// The bytes of addresses that a process has.
+fn address_space(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
+
 /// Nothing can be written to the state directory: no ledger, no log, no lists.
+/// Somebody else has the database for itself; calls do not wait for their records.
+async fn lock_store(stage: &mut Stage) -> Result<String, String> {
+    let database = stage.daemon.state().join("default/store.db");
+    let script = "import sqlite3, sys, time\n\
+                  it = sqlite3.connect(sys.argv[1], timeout=20)\n\
+                  it.execute('BEGIN EXCLUSIVE')\n\
+                  time.sleep(float(sys.argv[2]))";
+    let length = (WHILE * 2).as_secs_f64().to_string();
+    let mut python = tokio::process::Command::new("python3");
+    python.args(["-c", script]).arg(&database).arg(length).kill_on_drop(true);
+    let ended = python.status().await.map_err(|error| error.to_string())?;
+    if ended.success() { Ok(format!("{WHILE:?} twice")) } else { Err(format!("python3: {ended}")) }
+}
+
+/// A day forth, and a day back.
+async fn move_clock(stage: &mut Stage) -> Result<String, String> {
+    for by in ["+1d", "-1d", "+0"] {
+        stage.daemon.move_clock(by);
+        // It is looked at once a second.
+        sleep(WHILE).await;
+    }
+    Ok("a day forth and back".to_owned())
+}
+
 async fn fill_disk(stage: &mut Stage) -> Result<String, String> {
     let place = stage.daemon.state().join("filling");
     let mut file = File::create(&place).map_err(|error| error.to_string())?;

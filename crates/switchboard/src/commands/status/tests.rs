@@ -15,6 +15,7 @@ pub(crate) fn example() -> Status {
         tools: Some(3),
         optional: false,
         problem: None,
+        note: None,
         endpoints: Vec::new(),
     };
     let web = UpstreamStatus {
@@ -100,10 +101,11 @@ web      http   dormant  1 min 1 s  -    -           -      0
 fn what_servers_say_is_one_clean_line() {
     let mut status = example();
     status.upstreams[0].problem = Some("\u{1b}[31mit exited\nwith 1".to_owned());
+    status.upstreams[1].note = Some("it keeps\u{7} something".to_owned());
     status.conflicts = vec!["tool `a`\u{7}".to_owned()];
     let text = render(&status, None);
     assert!(text.contains("3      0         it exited\n"), "{text}");
-    assert!(text.ends_with("\nnote: tool `a`"), "{text}");
+    assert!(text.ends_with("\nnote: web: it keeps something\nnote: tool `a`"), "{text}");
 }
 
 #[test]

@@ -226,7 +226,12 @@ pub(super) fn upstream_health() {
 
 /// Calls a tool of the counting server over HTTP; what it answers, or why it does not. `headers`
 /// may name a session.
-fn ask(home: &Home, headers: &str, tool: &str, arguments: &Value) -> Result<Value, String> {
+pub(super) fn ask(
+    home: &Home,
+    headers: &str,
+    tool: &str,
+    arguments: &Value,
+) -> Result<Value, String> {
     let mut params = json!({ "name": tool, "arguments": arguments });
     let headers = match headers {
         "" => {

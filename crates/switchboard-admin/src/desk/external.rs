@@ -1,0 +1,145 @@
+//! `syncExternalMcpServer`: a server that is kept for a tenant, and its tools as functions.
+
+use serde_json::{Map, Value, json};
+use switchboard_core::store::{Change, Query, Row, Test, tables};
+use switchboard_core::{Area, Kind};
+
+use crate::access::Right;
+use crate::desk::documents::Version;
+use crate::desk::manifest::Stats;
+use crate::desk::{Desk, Extent};
+use crate::fault::Fault;
+use crate::operations::Offer;
+use crate::record::{Class, FunctionWish, ModuleWish, ServerWish};
+use crate::scalar::JsonCamelCase;
+
+/// A server elsewhere.
+#[derive(Clone, Default)]
+pub(crate) struct External {
+    pub name: String,
+    pub url: String,
+    pub bearer: Option<String>,
+    pub headers: Map<String, Value>,
+    pub prefix: Option<String>,
+}
+
+/// The class of functions that another server answers for, as older stores have it.
+const PROXY: &str = "ExternalMCPProxy";
+
+/// How many rows are read at once.
+const PAGE: u32 = 500;
+
+impl Desk {
+    /// Registers the server, writes its tools as functions of a module of its name, and deletes
+    /// those that it has no longer. The token stands in the definition of the server alone, and not,
+    /// as in the older engine, in a setting that everybody may read who may read settings.
+    pub(crate) async fn sync(&self, external: External) -> Result<Stats, Fault> {
+        self.access.require(Right::Manage(Area::Servers))?;
+        self.access.require(Right::Manage(Area::Functions))?;
+        let definition = external.definition()?;
+        let offers = self.ports.operations.preview(self.tenant(), &definition).await?;
+        let tools: Vec<_> = offers.into_iter().filter(|offer| offer.kind == Kind::Tools).collect();
+        let functions: Vec<_> = tools.iter().map(|tool| external.function(tool)).collect();
+        // Before anything is written: a name that is taken by something else is not taken from it.
+        self.check_names(&external.name, &functions).await?;
+        let wish = ServerWish { definition: JsonCamelCase(definition) };
+        self.put_server(&external.name, wish, Version::Any).await?;
+        let module = ModuleWish {
+            package_name: Some(external.name.clone()),
+            classes: Some(vec![Class { class_name: PROXY.to_owned(), setting_id: None }]),
+            source: Some("external".to_owned()),
+        };
+        self.put_module(&external.name, module, Extent::Whole, None).await?;
+        let names: Vec<_> = functions.iter().map(|(name, _)| name.clone()).collect();
+        for (name, wish) in functions {
+            self.put_function(&name, wish, Extent::Whole, None).await?;
+        }
+        self.prune(&external.name, &names).await?;
+        let tools = i32::try_from(names.len()).unwrap_or(i32::MAX);
+        Ok(Stats { tools, modules: 1, ..Stats::default() })
+    }
+
+    async fn check_names(
+        &self,
+        module: &str,
+        functions: &[(String, FunctionWish)],
+    ) -> Result<(), Fault> {
+        let keys: Vec<_> = functions.iter().map(|(name, _)| name.as_str()).collect();
+        let kept = self.ports.store.read(&tables::FUNCTIONS, self.tenant(), &keys).await?;
+        let taken = kept.iter().find(|row| row.text("module_name") != Some(module));
+        taken.map_or(Ok(()), |row| {
+            Err(Fault::Invalid(format!(
+                "`{}` is a function of another module; `namePrefix` keeps them apart",
+                row.key
+            )))
+        })
+    }
+
+    /// Deletes the functions of a module that are not among `names`.
+    async fn prune(&self, module: &str, names: &[String]) -> Result<(), Fault> {
+        let store = &self.ports.store;
+        let mut query = Query::first(PAGE).only("module_name", Test::Is(module.into()));
+        loop {
+            let listed = store.list(&tables::FUNCTIONS, self.tenant(), &query).await?;
+            let gone = |row: &&Row| !names.contains(&row.key);
+            for row in listed.rows.iter().filter(gone) {
+                let change = vec![Change::Delete(row.key.clone())];
+                match store.write(&tables::FUNCTIONS, self.tenant(), change).await {
+                    // Somebody else was quicker.
+                    Ok(()) | Err(switchboard_core::store::StoreError::Missing { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let Some(last) = listed.rows.last().filter(|_| listed.has_more) else { break };
+            query.after =
+                Some(switchboard_core::store::Mark { value: Value::Null, key: last.key.clone() });
+        }
+        self.ports.operations.changed(self.tenant(), Area::Functions);
+        Ok(())
+    }
+}
+
+impl External {
+    /// As it would stand in the configuration file.
+    fn definition(&self) -> Result<Value, Fault> {
+        if self.name.is_empty() {
+            return Err(Fault::invalid("a server needs a name"));
+        }
+        let mut headers = self.headers.clone();
+        if headers.values().any(|value| !value.is_string()) {
+            return Err(Fault::invalid("the values of `headers` are texts"));
+        }
+        if let Some(bearer) = &self.bearer {
+            headers.retain(|name, _| !name.eq_ignore_ascii_case("authorization"));
+            headers.insert("Authorization".to_owned(), format!("Bearer {bearer}").into());
+        }
+        let mut http = json!({ "url": self.url });
+        if !headers.is_empty() {
+            http["headers"] = headers.into();
+        }
+        let mut definition = json!({ "http": http });
+        if let Some(prefix) = &self.prefix {
+            definition["prefix"] = prefix.as_str().into();
+        }
+        Ok(definition)
+    }
+
+    fn function(&self, tool: &Offer) -> (String, FunctionWish) {
+        let name = format!("{}{}", self.prefix.as_deref().unwrap_or_default(), tool.name);
+        let schema = tool.item.get("inputSchema").cloned().unwrap_or_else(|| json!({}));
+        let data = json!({ "inputSchema": schema, "external_name": tool.name });
+        let wish = FunctionWish {
+            mcp_type: Some("tool".to_owned()),
+            description: tool.item["description"].as_str().map(str::to_owned),
+            data: Some(JsonCamelCase(data)),
+            annotations: tool.item.get("annotations").map(Value::to_string),
+            module_name: Some(self.name.clone()),
+            class_name: Some(PROXY.to_owned()),
+            function_name: Some(tool.name.clone()),
+            return_type: Some("text".to_owned()),
+            is_async: Some(false),
+            status: Some(1),
+        };
+        (name, wish)
+    }
+}

@@ -1,0 +1,140 @@
+//! What people and programs log in with. The daemon makes it, for it alone knows the hashes.
+//!
+//! Nobody gives what they do not have: whoever may manage keys and users, and is no administrator,
+//! makes no administrators, and takes over none by giving them another password.
+
+use switchboard_core::store::{Listed, Query, tables};
+use switchboard_core::{ADMIN, Area, OWNER};
+
+use crate::access::Right;
+use crate::desk::Desk;
+use crate::fault::Fault;
+use crate::operations::{KeyWish, LoginChange, LoginChanged, UserChange};
+use crate::page::Cursor;
+use crate::record::{Key, User, UserWish};
+
+/// Somebody or something that can log in.
+#[derive(Clone, Debug, async_graphql::SimpleObject)]
+#[graphql(name = "PrincipalEntry")]
+pub(crate) struct Known {
+    /// `key:ID` or `user:NAME`.
+    pub subject: String,
+    pub name: Option<String>,
+    pub roles: Vec<String>,
+}
+
+impl Desk {
+    /// A new key; its id and its text, which is not to be had again.
+    pub(crate) async fn make_key(&self, wish: KeyWish) -> Result<(Key, String), Fault> {
+        self.access.require(Right::Manage(Area::Keys))?;
+        if wish.name.is_empty() {
+            return Err(Fault::invalid("a key needs a name"));
+        }
+        self.may_grant(&wish.roles)?;
+        if wish.subject.is_some() && !self.grants_all() {
+            return Err(Fault::Forbidden("make keys that act as somebody else".to_owned()));
+        }
+        match self.change_login(LoginChange::MakeKey(wish)).await? {
+            LoginChanged::KeyMade { id, text } => {
+                Ok((Key::from(&self.written(&tables::KEYS, &id).await?), text))
+            }
+            LoginChanged::Done => Err(Fault::internal(&"a key was made, and there is none")),
+        }
+    }
+
+    pub(crate) async fn revoke_key(&self, id: &str) -> Result<(), Fault> {
+        self.access.require(Right::Manage(Area::Keys))?;
+        self.change_login(LoginChange::RevokeKey { id: id.to_owned() }).await.map(drop)
+    }
+
+    pub(crate) async fn put_user(&self, name: &str, wish: UserWish) -> Result<User, Fault> {
+        self.access.require(Right::Manage(Area::Users))?;
+        if name.is_empty() {
+            return Err(Fault::invalid("a user needs a name"));
+        }
+        let UserWish { password, roles, scopes } = wish;
+        self.may_grant(roles.as_deref().unwrap_or_default())?;
+        let kept = self.ports.store.read(&tables::USERS, self.tenant(), &[name]).await?;
+        let kept: Vec<String> = kept.iter().flat_map(|row| User::from(row).roles).collect();
+        self.may_grant(&kept)?;
+        let change = UserChange { name: name.to_owned(), password, roles, scopes };
+        self.change_login(LoginChange::PutUser(change)).await?;
+        Ok(User::from(&self.written(&tables::USERS, name).await?))
+    }
+
+    pub(crate) async fn remove_user(&self, name: &str) -> Result<(), Fault> {
+        self.access.require(Right::Manage(Area::Users))?;
+        self.change_login(LoginChange::RemoveUser { name: name.to_owned() }).await.map(drop)
+    }
+
+    /// All who can log in to the tenant: its keys, then its users. Those of an identity provider are
+    /// known to that alone.
+    pub(crate) async fn principals(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<(Vec<Known>, bool), Fault> {
+        self.access.require(Right::Inspect(Area::Keys))?;
+        self.access.require(Right::Inspect(Area::Users))?;
+        let place = after.map(|cursor| cursor.0);
+        let is_among_users = place.as_deref().is_some_and(|place| place.starts_with("user:"));
+        let mut known = Vec::new();
+        if !is_among_users {
+            let key = place.as_deref().and_then(|place| place.strip_prefix("key:"));
+            let listed = self.rows(&tables::KEYS, &behind(key, limit)).await?;
+            known.extend(listed.rows.iter().map(|row| {
+                let key = Key::from(row);
+                Known { subject: format!("key:{}", key.id), name: key.name, roles: key.roles }
+            }));
+            if listed.has_more {
+                return Ok((known, true));
+            }
+        }
+        let user = place.as_deref().and_then(|place| place.strip_prefix("user:"));
+        // One more than fits tells whether there are more behind a page that keys have filled.
+        let room = limit - u32::try_from(known.len()).unwrap_or(limit);
+        let Listed { rows, has_more, .. } =
+            self.rows(&tables::USERS, &behind(user, room.max(1))).await?;
+        let fitting = usize::try_from(room).unwrap_or_default();
+        let has_more = has_more || fitting < rows.len();
+        known.extend(rows.iter().take(fitting).map(|row| {
+            let user = User::from(row);
+            Known {
+                subject: format!("user:{}", user.name),
+                name: Some(user.name),
+                roles: user.roles,
+            }
+        }));
+        Ok((known, has_more))
+    }
+
+    /// Whether the principal may give these roles to somebody.
+    fn may_grant(&self, roles: &[String]) -> Result<(), Fault> {
+        let may = |role: &String| match role.as_str() {
+            // What runs the daemon is said by its configuration, and by nobody here.
+            OWNER => false,
+            role => self.grants_all() || self.access.principal.has_role(role),
+        };
+        match roles.iter().find(|role| !may(role)) {
+            Some(role) => Err(Fault::Forbidden(format!("give the role `{role}`"))),
+            None => Ok(()),
+        }
+    }
+
+    fn grants_all(&self) -> bool {
+        let principal = &self.access.principal;
+        principal.is_owner() || principal.has_role(ADMIN)
+    }
+
+    async fn change_login(&self, change: LoginChange) -> Result<LoginChanged, Fault> {
+        Ok(self.ports.operations.login(self.tenant(), self.subject(), change).await?)
+    }
+}
+
+fn behind(key: Option<&str>, limit: u32) -> Query {
+    let after = key.map(|key| switchboard_core::store::Mark {
+        value: serde_json::Value::Null,
+        key: key.to_owned(),
+    });
+    Query { after, ..Query::first(limit) }
+}

@@ -1,0 +1,313 @@
+//! What was done lately, and who still has to hear of it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use switchboard_core::Tenant;
+
+/// How many activities are kept of a tenant, for those who come back: as many as in the older
+/// engine, which kept them of all tenants together.
+const KEPT_EACH: usize = 1000;
+
+/// How many are kept of all.
+const KEPT: usize = 10_000;
+
+/// How many bytes are kept of all: results of tools may be large.
+const KEPT_BYTES: usize = 32 * 1024 * 1024;
+
+/// How many a client may be behind.
+const QUEUE: usize = 100;
+
+/// Activities, and the queues of those who watch. `W` is how somebody who waits is woken.
+pub(super) struct Ring<W> {
+    run: u64,
+    next: u64,
+    kept: VecDeque<Arc<Entry>>,
+    kept_bytes: usize,
+    /// Of tenants that have something kept, and of no others: so many there are at most.
+    shares: BTreeMap<Tenant, Share>,
+    /// The number of the last activity of a tenant of which nothing is kept any more.
+    lost: u64,
+    clients: BTreeMap<u64, Client<W>>,
+    next_client: u64,
+}
+
+pub(super) struct Entry {
+    tenant: Tenant,
+    subject: Box<str>,
+    number: u64,
+    /// `RUN-NUMBER`.
+    pub id: String,
+    pub text: String,
+}
+
+/// What a tenant has in the ring.
+#[derive(Default)]
+struct Share {
+    kept: usize,
+    /// The number of its last activity that is not kept any more, by which those who come back learn
+    /// that they may have missed something.
+    forgotten: u64,
+}
+
+struct Client<W> {
+    tenant: Tenant,
+    subject: Box<str>,
+    waiter: W,
+    state: State,
+}
+
+enum State {
+    Reading(VecDeque<Arc<Entry>>),
+    /// Was too far behind: hears what is queued, and that this is all.
+    Dropped(VecDeque<Arc<Entry>>),
+}
+
+/// What a client that comes has to hear first.
+pub(super) struct Opened {
+    pub client: u64,
+    /// Since the last event that it knows.
+    pub missed: Vec<Arc<Entry>>,
+    /// Whether there may have been more in between that is not kept any more.
+    pub has_gap: bool,
+}
+
+/// What is next for a client.
+pub(super) enum Next {
+    Entry(Arc<Entry>),
+    /// Nothing at the moment.
+    Wait,
+    /// Nothing ever again: it was too slow.
+    Dropped,
+}
+
+impl<W: Clone> Ring<W> {
+    pub(super) fn new(run: u64) -> Self {
+        Self {
+            run,
+            next: 1,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            shares: BTreeMap::new(),
+            lost: 0,
+            clients: BTreeMap::new(),
+            next_client: 1,
+        }
+    }
+
+    /// Keeps an activity of a principal under the next number, and gives it to the principal's
+    /// clients; those who are to be woken.
+    pub(super) fn publish(
+        &mut self,
+        tenant: &Tenant,
+        subject: &str,
+        text: impl FnOnce(u64) -> String,
+    ) -> Vec<W> {
+        let number = self.next;
+        self.next += 1;
+        let entry = Arc::new(Entry {
+            tenant: tenant.clone(),
+            subject: subject.into(),
+            number,
+            id: format!("{}-{number}", self.run),
+            text: text(number),
+        });
+        self.keep(Arc::clone(&entry));
+        let own = |client: &&mut Client<W>| client.is_of(tenant, subject);
+        let mut woken = Vec::new();
+        for client in self.clients.values_mut().filter(own) {
+            client.give(&entry);
+            woken.push(client.waiter.clone());
+        }
+        woken
+    }
+
+    /// A client comes, and may say which event it saw last.
+    pub(super) fn open(
+        &mut self,
+        tenant: &Tenant,
+        subject: &str,
+        last: Option<&str>,
+        waiter: W,
+    ) -> Opened {
+        let client = self.next_client;
+        self.next_client += 1;
+        let state = State::Reading(VecDeque::new());
+        let (tenant, subject) = (tenant.clone(), subject.into());
+        let last = last.map(|last| self.number(last));
+        let is_missed = |entry: &&Arc<Entry>| {
+            last.is_some_and(|last| last < entry.number)
+                && entry.tenant == tenant
+                && entry.subject == subject
+        };
+        let missed = self.kept.iter().filter(is_missed).cloned().collect();
+        let forgotten = self.shares.get(&tenant).map_or(self.lost, |share| share.forgotten);
+        let has_gap = last.is_some_and(|last| last < forgotten);
+        self.clients.insert(client, Client { tenant, subject, waiter, state });
+        Opened { client, missed, has_gap }
+    }
+
+    pub(super) fn next(&mut self, client: u64) -> Next {
+        let Some(client) = self.clients.get_mut(&client) else { return Next::Dropped };
+        match &mut client.state {
+            State::Reading(queue) => queue.pop_front().map_or(Next::Wait, Next::Entry),
+            State::Dropped(queue) => queue.pop_front().map_or(Next::Dropped, Next::Entry),
+        }
+    }
+
+    pub(super) fn close(&mut self, client: u64) {
+        self.clients.remove(&client);
+    }
+
+    pub(super) fn counts(&self, tenant: &Tenant) -> (usize, usize) {
+        let clients = self.clients.values().filter(|client| client.tenant == *tenant).count();
+        (clients, self.shares.get(tenant).map_or(0, |share| share.kept))
+    }
+
+    fn keep(&mut self, entry: Arc<Entry>) {
+        let share = self
+            .shares
+            .entry(entry.tenant.clone())
+            .or_insert(Share { kept: 0, forgotten: self.lost });
+        share.kept += 1;
+        if KEPT_EACH < share.kept {
+            // The oldest of its own: a busy tenant does not push out what others are to hear.
+            let oldest = self.kept.iter().position(|kept| kept.tenant == entry.tenant);
+            self.forget(oldest);
+        }
+        self.kept_bytes += entry.text.len();
+        self.kept.push_back(entry);
+        while KEPT < self.kept.len() || (KEPT_BYTES < self.kept_bytes && 1 < self.kept.len()) {
+            self.forget(Some(0));
+        }
+    }
+
+    fn forget(&mut self, place: Option<usize>) {
+        let Some(entry) = place.and_then(|place| self.kept.remove(place)) else { return };
+        self.kept_bytes -= entry.text.len();
+        let Some(share) = self.shares.get_mut(&entry.tenant) else { return };
+        share.kept -= 1;
+        share.forgotten = entry.number;
+        if share.kept == 0 {
+            self.shares.remove(&entry.tenant);
+            self.lost = entry.number;
+        }
+    }
+
+    /// The number in an id of ours; a bare number is that of a client that read it out of the
+    /// activity, as clients of the older engine had to. What another run gave is before all of ours.
+    fn number(&self, id: &str) -> u64 {
+        match id.split_once('-') {
+            Some((run, number)) if run.parse() == Ok(self.run) => {
+                number.parse().unwrap_or_default()
+            }
+            Some(_) => 0,
+            None => id.parse().unwrap_or_default(),
+        }
+    }
+}
+
+impl<W> Client<W> {
+    fn is_of(&self, tenant: &Tenant, subject: &str) -> bool {
+        self.tenant == *tenant && *self.subject == *subject
+    }
+
+    fn give(&mut self, entry: &Arc<Entry>) {
+        let State::Reading(queue) = &mut self.state else { return };
+        if queue.len() < QUEUE {
+            queue.push_back(Arc::clone(entry));
+        } else {
+            self.state = State::Dropped(std::mem::take(queue));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switchboard_core::Tenant;
+
+    use super::{KEPT_EACH, Next, QUEUE, Ring};
+
+    fn tenant(name: &str) -> Tenant {
+        Tenant::parse(name).unwrap()
+    }
+
+    fn publish(ring: &mut Ring<u8>, who: (&str, &str), text: &str) -> Vec<u8> {
+        ring.publish(&tenant(who.0), who.1, |_| text.to_owned())
+    }
+
+    /// What a client hears until it has to wait, or is dropped.
+    fn heard(ring: &mut Ring<u8>, client: u64) -> Vec<String> {
+        let mut heard = Vec::new();
+        loop {
+            match ring.next(client) {
+                Next::Entry(entry) => heard.push(entry.text.clone()),
+                Next::Wait => return heard,
+                Next::Dropped => {
+                    heard.push("dropped".to_owned());
+                    return heard;
+                }
+            }
+        }
+    }
+
+    fn missed(ring: &mut Ring<u8>, who: (&str, &str), last: &str) -> (Vec<String>, bool) {
+        let opened = ring.open(&tenant(who.0), who.1, Some(last), 0);
+        (opened.missed.iter().map(|entry| entry.text.clone()).collect(), opened.has_gap)
+    }
+
+    #[test]
+    fn only_the_same_subject_of_the_same_tenant_hears() {
+        let mut ring = Ring::new(7);
+        let ann = ring.open(&tenant("a"), "ann", None, 1).client;
+        let bob = ring.open(&tenant("a"), "bob", None, 2).client;
+        let other = ring.open(&tenant("b"), "ann", None, 3).client;
+        assert_eq!(publish(&mut ring, ("a", "ann"), "one"), [1]);
+        assert_eq!(heard(&mut ring, ann), ["one"]);
+        assert!(heard(&mut ring, bob).is_empty());
+        assert!(heard(&mut ring, other).is_empty());
+        assert_eq!(missed(&mut ring, ("a", "ann"), "7-0").0, ["one"]);
+        assert!(missed(&mut ring, ("a", "bob"), "7-0").0.is_empty());
+        assert!(missed(&mut ring, ("b", "ann"), "7-0").0.is_empty());
+    }
+
+    #[test]
+    fn who_comes_back_hears_what_was_missed() {
+        let mut ring = Ring::new(7);
+        for text in ["one", "two", "three"] {
+            publish(&mut ring, ("a", "ann"), text);
+        }
+        let all = ["one", "two", "three"];
+        for (last, expected) in
+            [("7-1", &all[1..]), ("2", &all[2..]), ("7-3", &[]), ("6-3", &all), ("x", &all)]
+        {
+            assert_eq!(missed(&mut ring, ("a", "ann"), last).0, expected, "{last}");
+        }
+        assert!(ring.open(&tenant("a"), "ann", None, 0).missed.is_empty());
+    }
+
+    #[test]
+    fn a_slow_client_hears_what_is_queued_and_that_it_was_dropped() {
+        let mut ring = Ring::new(7);
+        let slow = ring.open(&tenant("a"), "ann", None, 1).client;
+        for _ in 0..=QUEUE {
+            publish(&mut ring, ("a", "ann"), "x");
+        }
+        let heard = heard(&mut ring, slow);
+        assert_eq!(heard.len(), QUEUE + 1);
+        assert_eq!(heard.last().map(String::as_str), Some("dropped"));
+    }
+
+    #[test]
+    fn a_busy_tenant_forgets_its_own_and_says_so() {
+        let mut ring = Ring::new(7);
+        publish(&mut ring, ("b", "bob"), "quiet");
+        for _ in 0..KEPT_EACH + 5 {
+            publish(&mut ring, ("a", "ann"), "x");
+        }
+        assert_eq!(ring.counts(&tenant("a")).1, KEPT_EACH);
+        assert_eq!(missed(&mut ring, ("b", "bob"), "7-0"), (vec!["quiet".to_owned()], false));
+        assert!(missed(&mut ring, ("a", "ann"), "7-1").1);
+        assert!(!missed(&mut ring, ("a", "ann"), "7-900").1);
+    }
+}

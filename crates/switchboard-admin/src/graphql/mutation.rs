@@ -1,0 +1,154 @@
+//! Mutations of the modern surface.
+
+use async_graphql::{Context, Object, Result, SimpleObject};
+use switchboard_core::Area;
+use switchboard_core::store::tables;
+
+use crate::access::Right;
+use crate::desk::Version;
+use crate::graphql::desk;
+use crate::operations::KeyWish;
+use crate::record::{
+    Key, Limit, LimitWish, PolicyDocument, PolicyWish, Server, ServerWish, User, UserWish,
+};
+
+#[derive(Default)]
+pub(crate) struct ModernMutation;
+
+/// A new key.
+#[derive(SimpleObject)]
+struct MadeKey {
+    key: Key,
+    /// What its holder presents. It is not kept and not shown again.
+    text: String,
+}
+
+/// What is cached of a tenant.
+#[derive(SimpleObject)]
+struct CacheCounts {
+    tools: u64,
+    resources: u64,
+    prompts: u64,
+    modules: u64,
+}
+
+#[Object]
+impl ModernMutation {
+    /// Makes a server, or changes the version of it that was seen.
+    async fn put_server(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        input: ServerWish,
+        version: Option<i64>,
+    ) -> Result<Option<Server>> {
+        Ok(Some(desk(context).put_server(&name, input, Version::seen(version)).await?))
+    }
+
+    async fn delete_server(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        version: Option<i64>,
+    ) -> Result<Option<bool>> {
+        let desk = desk(context);
+        desk.delete_document(&tables::SERVERS, &name, Version::seen(version)).await?;
+        Ok(Some(true))
+    }
+
+    /// Reads the lists of all servers again, or of one.
+    async fn refresh_servers(
+        &self,
+        context: &Context<'_>,
+        name: Option<String>,
+    ) -> Result<Option<CacheCounts>> {
+        let desk = desk(context);
+        desk.access.require(Right::Manage(Area::Servers))?;
+        let facts = desk.ports.operations.refresh(desk.tenant(), name.as_deref()).await;
+        let facts = facts.map_err(crate::fault::Fault::from)?;
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Ok(Some(CacheCounts {
+            tools: count(facts.tools),
+            resources: count(facts.resources),
+            prompts: count(facts.prompts),
+            modules: count(facts.modules),
+        }))
+    }
+
+    /// Forgets what is cached of the tenant.
+    async fn purge_cache(&self, context: &Context<'_>) -> Result<Option<bool>> {
+        let desk = desk(context);
+        desk.access.require(Right::Manage(Area::Cache))?;
+        desk.ports.operations.purge(Some(desk.tenant())).await;
+        Ok(Some(true))
+    }
+
+    async fn create_key(&self, context: &Context<'_>, input: KeyWish) -> Result<Option<MadeKey>> {
+        let (key, text) = desk(context).make_key(input).await?;
+        Ok(Some(MadeKey { key, text }))
+    }
+
+    async fn revoke_key(&self, context: &Context<'_>, id: String) -> Result<Option<bool>> {
+        desk(context).revoke_key(&id).await?;
+        Ok(Some(true))
+    }
+
+    /// Makes or changes a user; what is not named stays.
+    async fn put_user(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        input: UserWish,
+    ) -> Result<Option<User>> {
+        Ok(Some(desk(context).put_user(&name, input).await?))
+    }
+
+    async fn delete_user(&self, context: &Context<'_>, name: String) -> Result<Option<bool>> {
+        desk(context).remove_user(&name).await?;
+        Ok(Some(true))
+    }
+
+    /// Makes a policy, or changes the version of it that was seen.
+    async fn put_policy(
+        &self,
+        context: &Context<'_>,
+        id: String,
+        input: PolicyWish,
+        version: Option<i64>,
+    ) -> Result<Option<PolicyDocument>> {
+        Ok(Some(desk(context).put_policy(&id, input, Version::seen(version)).await?))
+    }
+
+    async fn delete_policy(
+        &self,
+        context: &Context<'_>,
+        id: String,
+        version: Option<i64>,
+    ) -> Result<Option<bool>> {
+        let desk = desk(context);
+        desk.delete_document(&tables::POLICIES, &id, Version::seen(version)).await?;
+        Ok(Some(true))
+    }
+
+    /// Makes a limit, or changes the version of it that was seen.
+    async fn put_limit(
+        &self,
+        context: &Context<'_>,
+        id: String,
+        input: LimitWish,
+        version: Option<i64>,
+    ) -> Result<Option<Limit>> {
+        Ok(Some(desk(context).put_limit(&id, input, Version::seen(version)).await?))
+    }
+
+    async fn delete_limit(
+        &self,
+        context: &Context<'_>,
+        id: String,
+        version: Option<i64>,
+    ) -> Result<Option<bool>> {
+        let desk = desk(context);
+        desk.delete_document(&tables::LIMITS, &id, Version::seen(version)).await?;
+        Ok(Some(true))
+    }
+}

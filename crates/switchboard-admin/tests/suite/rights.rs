@@ -1,0 +1,261 @@
+//! Who may do what, and in whose tenant.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use switchboard_core::Principal;
+use switchboard_core::Tenant;
+use switchboard_core::store::{Row, StoreError, tables};
+
+use crate::house::{Caller, House, admin, caller};
+
+/// Every field that somebody may ask for, and the rights that it needs.
+const FIELDS: &[(&str, &[&str])] = &[
+    ("{ mcpFunction(name: \"f\") { name } }", &["inspect functions"]),
+    ("{ mcpFunctionList { total } }", &["inspect functions"]),
+    ("{ mcpFunctionCall(mcpFunctionCallUuid: \"1\") { name } }", &["inspect history"]),
+    ("{ mcpFunctionCallList { total } }", &["inspect history"]),
+    ("{ mcpModule(moduleName: \"m\") { source } }", &["inspect functions"]),
+    ("{ mcpModuleList { total } }", &["inspect functions"]),
+    ("{ mcpSetting(settingId: \"s\") { setting } }", &["inspect settings"]),
+    ("{ mcpSettingList { total } }", &["inspect settings"]),
+    ("{ mcpFunction(name: \"f\") { module { source } } }", &["inspect functions"]),
+    (
+        "{ mcpFunction(name: \"f\") { settings { setting } } }",
+        &["inspect functions", "inspect settings"],
+    ),
+    (
+        "{ mcpFunction(name: \"f\") { lastCall { status } } }",
+        &["inspect functions", "inspect history"],
+    ),
+    (
+        "{ mcpModule(moduleName: \"m\") { settings { setting } } }",
+        &["inspect functions", "inspect settings"],
+    ),
+    ("{ functions { totalCount } }", &["inspect functions"]),
+    ("{ modules { totalCount } }", &["inspect functions"]),
+    ("{ settings { totalCount } }", &["inspect settings"]),
+    ("{ calls { totalCount } }", &["inspect history"]),
+    ("{ servers { totalCount } }", &["inspect servers"]),
+    ("{ servers { edges { node { definition { version } } } } }", &["inspect servers"]),
+    ("{ tools { totalCount } }", &["inspect servers"]),
+    ("{ principals { edges { cursor } } }", &["inspect keys", "inspect users"]),
+    ("{ users { totalCount } }", &["inspect users"]),
+    ("{ keys { totalCount } }", &["inspect keys"]),
+    ("{ policies { totalCount } }", &["inspect policies"]),
+    ("{ limits { totalCount } }", &["inspect limits"]),
+    ("{ checkPolicy(text: \"permit\") { ok } }", &["inspect policies"]),
+    ("{ daemon { version } }", &["inspect operations"]),
+    ("{ __schema { queryType { name } } }", &["inspect operations"]),
+    ("{ __type(name: \"Query\") { name } }", &["inspect operations"]),
+    (
+        "mutation { insertUpdateMcpFunction(name: \"x\", mcpType: \"tool\", updatedBy: \"\") {
+            mcpFunction { name } } }",
+        &["manage functions"],
+    ),
+    ("mutation { deleteMcpFunction(name: \"f\") { ok } }", &["manage functions"]),
+    (
+        "mutation { insertUpdateMcpFunctionCall(name: \"x\", mcpType: \"tool\", updatedBy: \"\") {
+            mcpFunctionCall { name } } }",
+        &["manage history"],
+    ),
+    ("mutation { deleteMcpFunctionCall(mcpFunctionCallUuid: \"1\") { ok } }", &["manage history"]),
+    (
+        "mutation { insertUpdateMcpModule(moduleName: \"x\", packageName: \"x\", updatedBy: \"\") {
+            mcpModule { source } } }",
+        &["manage functions"],
+    ),
+    ("mutation { deleteMcpModule(moduleName: \"m\") { ok } }", &["manage functions"]),
+    (
+        "mutation { insertUpdateMcpSetting(setting: {}, updatedBy: \"\") {
+            mcpSetting { settingId } } }",
+        &["manage settings"],
+    ),
+    ("mutation { deleteMcpSetting(settingId: \"s\") { ok } }", &["manage settings"]),
+    (
+        "mutation { loadMcpConfiguration(mcpConfiguration: {tools: [{name: \"t\"}]}) { ok } }",
+        &["manage functions", "manage settings"],
+    ),
+    ("mutation { generateMcpPackageUploadUrl(packageName: \"p\") { ok } }", &["manage functions"]),
+    (
+        "mutation { processMcpPackage(s3Key: \"k\", moduleName: \"m\", packageName: \"p\") { ok } }",
+        &["manage functions"],
+    ),
+    (
+        "mutation { syncExternalMcpServer(serverName: \"s\", baseUrl: \"https://a\") { ok } }",
+        &["manage servers", "manage functions"],
+    ),
+    (
+        "mutation { putServer(name: \"s\", input: {definition: {}}) { version } }",
+        &["manage servers"],
+    ),
+    ("mutation { deleteServer(name: \"a\") }", &["manage servers"]),
+    ("mutation { refreshServers { tools } }", &["manage servers"]),
+    ("mutation { purgeCache }", &["manage cache"]),
+    ("mutation { createKey(input: {name: \"k\"}) { text } }", &["manage keys"]),
+    ("mutation { revokeKey(id: \"k\") }", &["manage keys"]),
+    ("mutation { putUser(name: \"u\", input: {roles: []}) { name } }", &["manage users"]),
+    ("mutation { deleteUser(name: \"a\") }", &["manage users"]),
+    ("mutation { putPolicy(id: \"p\", input: {text: \"permit\"}) { id } }", &["manage policies"]),
+    ("mutation { deletePolicy(id: \"a\") }", &["manage policies"]),
+    ("mutation { putLimit(id: \"l\", input: {definition: {}}) { id } }", &["manage limits"]),
+    ("mutation { deleteLimit(id: \"a\") }", &["manage limits"]),
+];
+
+fn filled() -> House {
+    let house = House::new();
+    let function = Row::new("f").with("module_name", "m").with("class_name", "C");
+    house.store.put(&tables::FUNCTIONS, "acme", function);
+    let classes = json!([{"class_name": "C", "setting_id": "s"}]);
+    house.store.put(&tables::MODULES, "acme", Row::new("m").with("classes", classes));
+    house.store.put(
+        &tables::SETTINGS,
+        "acme",
+        Row::new("s").with("setting", json!({"a": "secret"})),
+    );
+    house.store.put(&tables::CALLS, "acme", Row::new("1").with("name", "f"));
+    for table in
+        [&tables::SERVERS, &tables::KEYS, &tables::USERS, &tables::POLICIES, &tables::LIMITS]
+    {
+        let row = Row::new("a").with("body", json!({"text": "secret"})).with("version", 1);
+        house.store.put(table, "acme", row);
+    }
+    house
+}
+
+fn codes(answer: &Value) -> Vec<&str> {
+    let errors = answer["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    errors.iter().filter_map(|error| error["extensions"]["code"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn every_field_needs_its_rights_and_no_others() {
+    for (query, rights) in FIELDS {
+        // All but one of the rights do not do.
+        for missing in 0..rights.len() {
+            let mut roles = rights.to_vec();
+            roles.remove(missing);
+            let house = filled();
+            let answer = house.graphql(&caller("acme", "user:bob", &roles), query, json!({})).await;
+            assert!(codes(&answer).contains(&"FORBIDDEN"), "{query} without {}", rights[missing]);
+            assert!(!answer.to_string().contains("secret"), "{query}: {answer}");
+        }
+        let house = filled();
+        let answer = house.graphql(&caller("acme", "user:bob", rights), query, json!({})).await;
+        assert!(!codes(&answer).contains(&"FORBIDDEN"), "{query} with {rights:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_permitted_is_answered_beside_what_is_not() {
+    let house = filled();
+    let query =
+        "{ mcpFunction(name: \"f\") { name settings { setting } } mcpSettingList { total } }";
+    let bob = caller("acme", "user:bob", &["inspect functions"]);
+    let answer = house.graphql(&bob, query, json!({})).await;
+    let expected = json!({"mcpFunction": {"name": "f", "settings": null}, "mcpSettingList": null});
+    assert_eq!(answer["data"], expected);
+    assert_eq!(codes(&answer), ["FORBIDDEN", "FORBIDDEN"]);
+}
+
+#[tokio::test]
+async fn nobody_enters_the_tenant_of_another() {
+    let house = filled();
+    let acme = Tenant::parse("acme").unwrap();
+    let strangers = ["beta", "acme#eu", "default"];
+    for stranger in strangers {
+        let stranger = Caller { tenant: acme.clone(), ..admin(stranger) };
+        for line in [
+            "POST /acme/mcp_core_graphql",
+            "GET /acme",
+            "GET /acme/sse",
+            "GET /acme/admin/cache/status",
+            "DELETE /acme/admin/cache",
+            "GET /acme/api/v1/functions",
+            "DELETE /acme/api/v1/functions/f",
+        ] {
+            let body = json!({"query": "{ functions { totalCount } }"});
+            let answered = house.ask(&stranger, line, Some(body)).await;
+            assert_eq!(answered.status, StatusCode::FORBIDDEN, "{line} {:?}", stranger.principal);
+        }
+    }
+    let owner = Caller { principal: Principal::new("owner"), tenant: acme };
+    let data = house.data(&owner, "{ functions { totalCount } }", json!({})).await;
+    assert_eq!(data["functions"]["totalCount"], 1);
+}
+
+#[tokio::test]
+async fn a_tenant_sees_and_changes_nothing_of_another() {
+    let house = filled();
+    let beta = admin("beta");
+    let lists = "{ functions { totalCount } modules { totalCount } settings { totalCount }
+        calls { totalCount } users { totalCount } keys { totalCount } policies { totalCount }
+        limits { totalCount } }";
+    let data = house.data(&beta, lists, json!({})).await;
+    assert!(data.as_object().unwrap().values().all(|list| list["totalCount"] == 0), "{data}");
+    let read = "{ mcpFunction(name: \"f\") { name } mcpSetting(settingId: \"s\") { setting } }";
+    let data = house.data(&beta, read, json!({})).await;
+    assert_eq!(data, json!({"mcpFunction": null, "mcpSetting": null}));
+    for delete in [
+        "mutation { deleteMcpFunction(name: \"f\") { ok } }",
+        "mutation { deleteMcpSetting(settingId: \"s\") { ok } }",
+        "mutation { deleteServer(name: \"a\") }",
+        "mutation { revokeKey(id: \"a\") }",
+        "mutation { insertUpdateMcpSetting(settingId: \"s\", setting: {}, updatedBy: \"\") {
+            mcpSetting { settingId } } }",
+    ] {
+        assert_eq!(house.error(&beta, delete, json!({})).await.0, "NOT_FOUND", "{delete}");
+    }
+    // A function that refers to a module of the other tenant refers to nothing.
+    let function = Row::new("g").with("module_name", "m").with("class_name", "C");
+    house.store.put(&tables::FUNCTIONS, "beta", function);
+    let read = "{ mcpFunction(name: \"g\") { module { source } settings { setting } } }";
+    let data = house.data(&beta, read, json!({})).await;
+    assert_eq!(data["mcpFunction"], json!({"module": null, "settings": null}));
+}
+
+#[tokio::test]
+async fn what_fails_inside_is_not_told() {
+    let house = filled();
+    for (error, code) in [
+        (StoreError::Broken("no such column: secret".to_owned()), "INTERNAL"),
+        (StoreError::Unavailable("10.0.0.7 refused".to_owned()), "UNAVAILABLE"),
+    ] {
+        house.store.fail(error);
+        let answer = house.graphql(&admin("acme"), "{ functions { totalCount } }", json!({})).await;
+        assert_eq!(codes(&answer), [code]);
+        let text = answer.to_string();
+        assert!(!text.contains("secret") && !text.contains("10.0.0.7"), "{text}");
+        let answered = house.ask(&admin("acme"), "GET /acme/api/v1/functions", None).await;
+        assert!(answered.body.contains(code), "{}", answered.body);
+        assert!(!answered.body.contains("secret") && !answered.body.contains("10.0.0.7"));
+    }
+}
+
+#[tokio::test]
+async fn nobody_gives_what_they_do_not_have() {
+    let house = filled();
+    let root = Row::new("root").with("body", json!({"roles": ["admin"]}));
+    house.store.put(&tables::USERS, "acme", root);
+    let bob = caller("acme", "user:bob", &["manage keys", "manage users", "staff"]);
+    let ann = admin("acme");
+    let key = |input: &str| format!("mutation {{ createKey(input: {{{input}}}) {{ text }} }}");
+    let user = |name: &str, input: &str| {
+        format!("mutation {{ putUser(name: \"{name}\", input: {{{input}}}) {{ name }} }}")
+    };
+    for (who, query, is_allowed) in [
+        (&bob, key("name: \"k\""), true),
+        (&bob, key("name: \"k\", roles: [\"staff\"]"), true),
+        (&bob, key("name: \"k\", roles: [\"staff\", \"admin\"]"), false),
+        (&bob, key("name: \"k\", subject: \"user:ann\""), false),
+        (&ann, key("name: \"k\", roles: [\"admin\"], subject: \"service:ci\""), true),
+        (&ann, key("name: \"k\", roles: [\"owner\"]"), false),
+        (&bob, user("new", "password: \"p\", roles: [\"staff\"]"), true),
+        (&bob, user("new", "password: \"p\", roles: [\"admin\"]"), false),
+        (&bob, user("root", "password: \"p\""), false),
+        (&ann, user("root", "password: \"p\""), true),
+    ] {
+        let answer = house.graphql(who, &query, json!({})).await;
+        assert_eq!(codes(&answer).is_empty(), is_allowed, "{query}: {answer}");
+        assert!(is_allowed || codes(&answer) == ["FORBIDDEN"], "{query}: {answer}");
+    }
+}

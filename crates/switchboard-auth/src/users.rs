@@ -1,0 +1,297 @@
+//! People with passwords: in a file, or in the table `USERS`.
+//!
+//! The file is that of the daemon engine before us, a JSON array of `{"username",
+//! "password_hash" | "hashed_password", "roles"}`, and may also say `tenant` and `scopes`. A name of
+//! the file is not looked for in the store.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use switchboard_core::store::tables::USERS;
+use switchboard_core::store::{Change, Mark, Query, Row, Store, StoreError};
+use switchboard_core::{ADMIN, OWNER, Tenant};
+
+use crate::clock::{Clock, column};
+use crate::password::{Busy, NoHash, Passwords, StoredHash, hash_now, is_acceptable};
+use crate::reach::Reach;
+use crate::scope::{NoScope, Scopes};
+use crate::tokens::Identity;
+
+/// Everybody who has a password.
+pub struct Users {
+    listed: HashMap<String, User>,
+    store: Arc<dyn Store>,
+    pub(crate) passwords: Passwords,
+    clock: Clock,
+}
+
+/// Somebody with a password.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) identity: Identity,
+    pub(crate) hash: StoredHash,
+}
+
+/// Somebody to be put into the store.
+pub struct NewUser {
+    pub username: String,
+    pub password: String,
+    pub roles: Vec<String>,
+    pub scopes: Option<Vec<String>>,
+}
+
+/// A user of the store, as shown.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ShownUser {
+    pub username: String,
+    pub roles: Vec<String>,
+    pub scopes: Option<Vec<String>>,
+}
+
+/// Why the users file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum UsersFileError {
+    #[error("cannot read the users file `{}`", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("the users file `{}` is not a JSON array of users: {cause}", path.display())]
+    Shape { path: PathBuf, cause: serde_json::Error },
+    #[error("user {position} of the users file `{}`: {why}", path.display())]
+    User { path: PathBuf, position: usize, why: String },
+}
+
+/// Why a user was not put into the store.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    #[error("{0}")]
+    Invalid(&'static str),
+    #[error(transparent)]
+    Scope(#[from] NoScope),
+    #[error("there is no user `{0}`")]
+    Missing(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Busy(#[from] Busy),
+}
+
+/// Longest name.
+pub(crate) const NAME: usize = 200;
+
+/// Largest users file: some ten thousand people, for whom there is the store.
+const FILE_LIMIT: u64 = 4 << 20;
+
+#[derive(Deserialize, Serialize)]
+struct Entry {
+    username: String,
+    #[serde(alias = "hashed_password")]
+    password_hash: String,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scopes: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+}
+
+impl Entry {
+    fn user(self, reach: &Reach) -> Result<User, String> {
+        let reach = match &self.tenant {
+            Some(tenant) => Reach::parse(tenant).map_err(|error| error.to_string())?,
+            None => reach.clone(),
+        };
+        if !is_name(&self.username) {
+            return Err("`username` has to have 1 to 200 characters".to_owned());
+        }
+        if let Some(scopes) = &self.scopes {
+            Scopes::parse(scopes).map_err(|error| error.to_string())?;
+        }
+        let hash = StoredHash::parse(&self.password_hash).map_err(|why: NoHash| {
+            format!("the hash of `{}` is of no use: {why}", self.username)
+        })?;
+        let (username, roles, scopes) = (self.username, self.roles, self.scopes);
+        Ok(User { identity: Identity { username, roles, scopes, reach }, hash })
+    }
+}
+
+impl Users {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
+        Self { listed: HashMap::new(), store, passwords: Passwords::new(), clock }
+    }
+
+    /// Adds the users of a file; those that name no tenant have `reach`.
+    ///
+    /// # Errors
+    ///
+    /// [`UsersFileError`] names the user that is wrong by its position, from 1.
+    pub(crate) fn add_file(&mut self, path: &Path, reach: &Reach) -> Result<(), UsersFileError> {
+        let io = |cause| UsersFileError::Io { path: path.to_owned(), cause };
+        let length = std::fs::metadata(path).map_err(io)?.len();
+        if FILE_LIMIT < length {
+            return Err(io(std::io::Error::other("it is larger than 4 MiB")));
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
+        let shape = |cause| UsersFileError::Shape { path: path.to_owned(), cause };
+        let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(shape)?;
+        for (index, entry) in entries.into_iter().enumerate() {
+            let (position, path) = (index + 1, path.to_owned());
+            let user = match entry.user(reach) {
+                Ok(user) => user,
+                Err(why) => return Err(UsersFileError::User { path, position, why }),
+            };
+            let name = user.identity.username.clone();
+            if self.listed.contains_key(&name) {
+                let why = format!("`{name}` is there already");
+                return Err(UsersFileError::User { path, position, why });
+            }
+            self.add(user);
+        }
+        Ok(())
+    }
+
+    /// Adds an administrator whose password the configuration has.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError::Invalid`] where the password is one that everybody knows.
+    pub(crate) fn add_admin(
+        &mut self,
+        username: &str,
+        password: &str,
+        reach: &Reach,
+    ) -> Result<(), UserError> {
+        if !is_name(username) {
+            return Err(UserError::Invalid("the name of the administrator is empty or too long"));
+        }
+        if !is_acceptable(password) {
+            return Err(UserError::Invalid(
+                "the password of the administrator has fewer than 8 characters, or is one that \
+                 daemons come with",
+            ));
+        }
+        let identity = Identity {
+            username: username.to_owned(),
+            roles: vec![ADMIN.to_owned()],
+            scopes: None,
+            reach: reach.clone(),
+        };
+        self.add(User { identity, hash: hash_now(password) });
+        Ok(())
+    }
+
+    fn add(&mut self, user: User) {
+        self.passwords.note(&user.hash);
+        self.listed.insert(user.identity.username.clone(), user);
+    }
+
+    /// The user of this name, as somebody who addresses `tenant` means it.
+    pub(crate) async fn find(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+    ) -> Result<Option<User>, StoreError> {
+        // The store is asked in any case: otherwise the time of the answer would tell which names
+        // are in the file.
+        let rows = self.store.read(&USERS, tenant, &[name]).await;
+        if let Some(user) = self.listed.get(name) {
+            return Ok(Some(user.clone()));
+        }
+        let rows = rows?;
+        let user = rows.first().and_then(|row| stored(row, tenant));
+        if let Some(user) = &user {
+            self.passwords.note(&user.hash);
+        }
+        Ok(user)
+    }
+
+    /// Puts a user into the store of `tenant`, or another password and other roles to one.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError`]; nothing was changed.
+    pub async fn put(&self, tenant: &Tenant, new: NewUser, by: &str) -> Result<(), UserError> {
+        if !is_name(&new.username) || self.listed.contains_key(&new.username) {
+            return Err(UserError::Invalid(
+                "a user needs a name of 1 to 200 characters that is not in the users file",
+            ));
+        }
+        if !is_acceptable(&new.password) {
+            return Err(UserError::Invalid(
+                "a password needs 8 to 1024 characters, and may not be one that everybody knows",
+            ));
+        }
+        if new.roles.iter().any(|role| !is_name(role) || role == OWNER) {
+            return Err(UserError::Invalid("no user has an empty role, or the role `owner`"));
+        }
+        if let Some(scopes) = &new.scopes {
+            Scopes::parse(scopes)?;
+        }
+        let hash = self.passwords.hash(&new.password).await?;
+        let entry = Entry {
+            username: new.username,
+            password_hash: hash.as_str().to_owned(),
+            roles: new.roles,
+            scopes: new.scopes,
+            tenant: None,
+        };
+        let now = column(self.clock.now());
+        let row = Row::new(&entry.username)
+            .with("body", serde_json::to_value(&entry).expect("texts"))
+            .with("updated_by", by)
+            .with("updated_at", now);
+        Ok(self.store.write(&USERS, tenant, vec![Change::Merge(row)]).await?)
+    }
+
+    /// The users in the store of `tenant`: up to `limit` after the one of the name `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError::Store`].
+    pub async fn list(
+        &self,
+        tenant: &Tenant,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ShownUser>, UserError> {
+        let after = after.map(|name| Mark { value: serde_json::Value::Null, key: name.to_owned() });
+        let query = Query { after, ..Query::first(limit) };
+        let listed = self.store.list(&USERS, tenant, &query).await?;
+        let users = listed.rows.iter().filter_map(|row| stored(row, tenant));
+        let shown = users.map(|User { identity, .. }| ShownUser {
+            username: identity.username,
+            roles: identity.roles,
+            scopes: identity.scopes,
+        });
+        Ok(shown.collect())
+    }
+
+    /// Deletes a user from the store. Tokens that were issued end by themselves within minutes, and
+    /// are not refreshed.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError::Missing`] where there is none.
+    pub async fn delete(&self, tenant: &Tenant, name: &str) -> Result<(), UserError> {
+        match self.store.write(&USERS, tenant, vec![Change::Delete(name.to_owned())]).await {
+            Err(StoreError::Missing { .. }) => Err(UserError::Missing(name.to_owned())),
+            other => Ok(other?),
+        }
+    }
+}
+
+/// A user of the store belongs to the tenant whose store it is, whatever its row says.
+fn stored(row: &Row, tenant: &Tenant) -> Option<User> {
+    let entry: Entry = serde_json::from_value(row.get("body")?.clone()).ok()?;
+    let reach = Reach::One(tenant.clone());
+    let user = Entry { tenant: None, ..entry }.user(&reach);
+    user.ok().filter(|user| user.identity.username == row.key)
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=NAME).contains(&name.len()) && !name.chars().any(char::is_control)
+}

@@ -1,0 +1,157 @@
+//! What a credential is limited to, read off its scopes.
+//!
+//! Scopes take away and never give: what they leave is still for the policies to allow. Three sorts
+//! limit, `server:NAME`, `tool:NAME` and `effect:read|write|destructive`; a `*` at the end of a
+//! name stands for any rest. Of each sort that a credential has, one scope must be met. Any other
+//! text (`openid`, `mcp:tools`) says what a token is good for elsewhere and limits nothing here.
+
+use std::sync::Arc;
+
+use crate::policy::Effect;
+
+const SERVER: &str = "server:";
+const TOOL: &str = "tool:";
+const EFFECT: &str = "effect:";
+
+/// Whether a credential with these scopes is good for what `server` has, which clients know as
+/// `shown_name`.
+///
+/// Prompts and resources are judged by their names as tools are: a credential for some tools is
+/// for those tools and nothing else.
+pub fn allows(scopes: Option<&[Arc<str>]>, server: &str, shown_name: &str, effect: Effect) -> bool {
+    let Some(scopes) = scopes else { return true };
+    meets(scopes, SERVER, |pattern| covers(pattern, server))
+        && meets(scopes, TOOL, |pattern| covers(pattern, shown_name))
+        && meets(scopes, EFFECT, |name| name == effect.as_str())
+}
+
+/// Whether a credential with these scopes is good for managing things, with this effect.
+///
+/// One that was made for some servers or tools is for using those, whoever made it.
+pub fn allows_managing(scopes: Option<&[Arc<str>]>, effect: Effect) -> bool {
+    let Some(scopes) = scopes else { return true };
+    meets(scopes, SERVER, |_| false)
+        && meets(scopes, TOOL, |_| false)
+        && meets(scopes, EFFECT, |name| name == effect.as_str())
+}
+
+/// The scopes for which [`allows`] says no.
+pub fn in_the_way<'a>(
+    scopes: Option<&'a [Arc<str>]>,
+    server: &str,
+    shown_name: &str,
+    effect: Effect,
+) -> Vec<&'a str> {
+    unmet(scopes, |sort| allows(Some(sort), server, shown_name, effect))
+}
+
+/// The scopes for which [`allows_managing`] says no.
+pub fn in_the_way_of_managing(scopes: Option<&[Arc<str>]>, effect: Effect) -> Vec<&str> {
+    unmet(scopes, |sort| allows_managing(Some(sort), effect))
+}
+
+/// The scopes of those sorts that do not allow something by themselves.
+fn unmet(scopes: Option<&[Arc<str>]>, is_met: impl Fn(&[Arc<str>]) -> bool) -> Vec<&str> {
+    let scopes = scopes.unwrap_or_default();
+    let mut unmet = Vec::new();
+    for sort in [SERVER, TOOL, EFFECT] {
+        let of_sort = || scopes.iter().filter(|scope| scope.starts_with(sort));
+        if !is_met(&of_sort().cloned().collect::<Vec<_>>()) {
+            unmet.extend(of_sort().map(|scope| &**scope));
+        }
+    }
+    unmet
+}
+
+/// Whether one of the scopes of a sort is met, or there is none of it.
+fn meets(scopes: &[Arc<str>], sort: &str, is_met: impl Fn(&str) -> bool) -> bool {
+    let mut of_sort = scopes.iter().filter_map(|scope| scope.strip_prefix(sort)).peekable();
+    of_sort.peek().is_none() || of_sort.any(is_met)
+}
+
+fn covers(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => pattern == name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{allows, allows_managing, in_the_way, in_the_way_of_managing};
+    use crate::policy::Effect::{self, Destroys, Reads, Writes};
+
+    fn scopes(text: &str) -> Vec<Arc<str>> {
+        text.split_whitespace().map(Arc::from).collect()
+    }
+
+    #[track_caller]
+    fn check(text: &str, (server, tool, effect): (&str, &str, Effect), expected: bool) {
+        let scopes = scopes(text);
+        let actual = allows(Some(&scopes), server, tool, effect);
+        assert_eq!(actual, expected, "`{text}` for {tool} of {server}, {effect:?}");
+        let in_the_way = in_the_way(Some(&scopes), server, tool, effect);
+        assert_eq!(in_the_way.is_empty(), expected, "{in_the_way:?}");
+    }
+
+    #[test]
+    fn of_one_sort_any_and_of_every_sort_one() {
+        let log = ("git", "git__log", Reads);
+        let push = ("git", "git__push", Destroys);
+        check("", log, true);
+        check("openid mcp:tools profile", push, true);
+        check("server:git", log, true);
+        check("server:fs", log, false);
+        check("server:fs server:git", log, true);
+        check("server:g*", log, true);
+        check("server:*", log, true);
+        check("server:gi", log, false);
+        check("tool:git__log", log, true);
+        check("tool:git__log", push, false);
+        check("tool:git__*", push, true);
+        check("tool:fs__* tool:git__log", log, true);
+        check("effect:read", log, true);
+        check("effect:read", push, false);
+        check("effect:read effect:write", ("git", "git__commit", Writes), true);
+        check("server:git effect:read", log, true);
+        check("server:git effect:read", push, false);
+        check("server:fs tool:git__log", log, false);
+        check("mcp:all server:fs", log, false);
+        check("effect:everything", log, false);
+        check("tool:", log, false);
+        check("Server:fs", log, true);
+    }
+
+    #[test]
+    fn without_scopes_there_is_no_limit() {
+        assert!(allows(None, "git", "git__push", Destroys));
+        assert!(allows_managing(None, Destroys));
+    }
+
+    #[test]
+    fn those_in_the_way_are_of_the_sorts_that_are_not_met() {
+        let scopes = scopes("server:git server:fs effect:read mcp:x tool:git__*");
+        let found = in_the_way(Some(&scopes), "git", "git__push", Destroys);
+        assert_eq!(found, ["effect:read"]);
+        let found = in_the_way(Some(&scopes), "web", "web__get", Reads);
+        assert_eq!(found, ["server:git", "server:fs", "tool:git__*"]);
+        let found = in_the_way_of_managing(Some(&scopes), Reads);
+        assert_eq!(found, ["server:git", "server:fs", "tool:git__*"]);
+        assert!(in_the_way(None, "git", "git__push", Destroys).is_empty());
+    }
+
+    #[test]
+    fn what_is_for_servers_or_tools_manages_nothing() {
+        let check = |text: &str, effect: Effect, expected: bool| {
+            assert_eq!(allows_managing(Some(&scopes(text)), effect), expected, "{text}");
+        };
+        check("openid", Writes, true);
+        check("server:*", Reads, false);
+        check("tool:*", Reads, false);
+        check("effect:read", Reads, true);
+        check("effect:read", Writes, false);
+        check("effect:read effect:write", Writes, true);
+    }
+}

@@ -1,0 +1,160 @@
+//! The ports to whatever keeps things: rows in a [`Store`], large values in a [`BlobStore`].
+//!
+//! A store knows tables by their description ([`Table`]), never by what they are for, so that a
+//! table more is a `const` more and no kind of store is touched. Every row belongs to a tenant; no
+//! operation but [`Store::tenants`] and [`Store::sweep`] reaches beyond one.
+
+mod query;
+mod row;
+pub mod tables;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+pub use query::{Condition, Listed, Mark, Order, Query, Test};
+pub use row::{Column, ColumnKind, PARTITION, Row, Table};
+
+use crate::tenant::Tenant;
+
+/// Keeps rows.
+#[expect(clippy::too_many_arguments, reason = "where a row is takes three of them")]
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The rows that have these keys, in the order of the keys; those that are not there are left
+    /// out. One round trip for any number of keys, as far as the store can.
+    async fn read(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        keys: &[&str],
+    ) -> Result<Vec<Row>, StoreError>;
+
+    /// The rows that `query` asks for.
+    async fn list(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        query: &Query,
+    ) -> Result<Listed, StoreError>;
+
+    /// For each of `values`, the row with the greatest key of those that have it in `column`; those
+    /// that no row has are left out. One after the other here; a store that can ask for all of them
+    /// at once does.
+    async fn latest(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        column: &'static str,
+        values: &[&str],
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::new();
+        // No store has a value with NUL in it.
+        for value in values.iter().filter(|value| !value.contains('\0')) {
+            let query = Query::first(1).only(column, Test::Is((*value).into())).by(None, true);
+            rows.extend(self.list(table, tenant, &query).await?.rows);
+        }
+        Ok(rows)
+    }
+
+    /// Carries out `changes` in order. Up to [`ATOMIC`] of them are carried out all or not at all;
+    /// of more, those before one that fails may have been.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] and [`StoreError::Missing`] name the key that was the reason.
+    async fn write(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        changes: Vec<Change>,
+    ) -> Result<(), StoreError>;
+
+    /// Adds `by` to an integer column of a row that is made where it is not there; what it is then.
+    /// Two that add at once both count.
+    async fn add(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        key: &str,
+        column: &'static str,
+        by: i64,
+    ) -> Result<i64, StoreError>;
+
+    /// Deletes up to `limit` rows of any tenant whose `column` is below `bound`; how many it were.
+    async fn sweep(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        bound: &serde_json::Value,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
+
+    /// The tenants that have rows in `table`.
+    async fn tenants(&self, table: &'static Table) -> Result<Vec<Tenant>, StoreError>;
+}
+
+/// How many changes a store carries out together: what DynamoDB takes in one transaction.
+pub const ATOMIC: usize = 100;
+
+/// One change to a table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A row that is not there yet.
+    Insert(Row),
+    /// A row, whether it was there or not; columns that it does not name are null afterwards.
+    Put(Row),
+    /// A row, whether it was there or not; columns that it does not name stay as they are.
+    Merge(Row),
+    /// The same for a row that has to be there.
+    Update(Row),
+    /// The same for a row whose column of that name has to have that value: nobody else changed it
+    /// since it was read.
+    Replace { row: Row, column: &'static str, was: serde_json::Value },
+    /// The row of this key, which has to be there.
+    Delete(String),
+}
+
+/// Keeps large values by name. Names are paths of our own making: `mcp_content/ID.json`.
+#[async_trait]
+pub trait BlobStore: Send + Sync {
+    /// # Errors
+    ///
+    /// [`StoreError`]; a blob of that name is then as it was.
+    async fn put(&self, name: &str, content: Bytes) -> Result<(), StoreError>;
+
+    /// `None` where there is none of that name.
+    async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError>;
+
+    /// Deletes what is there; what is not there already is deleted.
+    async fn delete(&self, name: &str) -> Result<(), StoreError>;
+
+    /// The names that begin with `prefix`, in order.
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError>;
+
+    /// An address at which a client may `PUT` the blob until `lifetime` is over; `None` where the
+    /// store has no door of its own.
+    async fn upload_url(
+        &self,
+        name: &str,
+        lifetime: std::time::Duration,
+    ) -> Result<Option<String>, StoreError>;
+}
+
+/// Why something could not be kept or read. Named after what the caller can do about it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else has it, or changed it meanwhile: read it again.
+    #[error("`{key}` of {table} is there already, or was changed meanwhile")]
+    Conflict { table: &'static str, key: String },
+    #[error("`{key}` is not in {table}")]
+    Missing { table: &'static str, key: String },
+    /// Another value may do.
+    #[error("{0}")]
+    Invalid(String),
+    /// The store does not answer, or not in time; the same may succeed later.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What is in the store is not what we wrote, or the store refuses us; somebody has to look.
+    #[error("the store failed: {0}")]
+    Broken(String),
+}

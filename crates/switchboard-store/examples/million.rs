@@ -1,0 +1,167 @@
+//! How long a page of history takes among a million calls.
+//!
+//! `cargo run -p switchboard-store --example million` fills a SQLite file and a schema of PostgreSQL
+//! (`SWITCHBOARD_TEST_POSTGRES`, or the server of this machine) with 1,000,000 calls of 50 tools and
+//! one that is rarely called, asks for pages of 50 through the port, prints the median and the
+//! longest of each, and takes everything away again. The aim is 20 ms.
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot go on fails")]
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use switchboard_config::Secret;
+use switchboard_core::Tenant;
+use switchboard_core::store::tables::CALLS;
+use switchboard_core::store::{Mark, Query, Store, Test};
+use switchboard_store::{PostgresConfig, StoreConfig, open};
+use tokio::time::Instant;
+
+const ROWS: u32 = 1_000_000;
+const PAGE: u32 = 50;
+const ROUNDS: usize = 20;
+
+/// One statement fills both: `series` is what counts from 0, and `text(n)` pads to 20 digits.
+fn fill(table: &str, series: &str, text: &str, time: &str, json: &str) -> String {
+    format!(
+        "INSERT INTO {table} (partition_key, mcp_function_call_uuid, name, mcp_type, arguments, \
+         content, status, time_spent, updated_by, created_at, updated_at, subject, duration) \
+         SELECT CASE WHEN n % 10 = 0 THEN 'other' ELSE 'acme' END, {text}, \
+         CASE WHEN n % 50000 = 7 THEN 'rare__tool' ELSE 'server__tool_' || (n % 50) END, 'tool', \
+         {json}, 'a result of some length, as a tool would give it: ' || n, \
+         CASE WHEN n % 20 = 3 THEN 'failed' ELSE 'completed' END, n % 5000, 'ann', {time}, {time}, \
+         'user:' || (n % 100), n {series}"
+    )
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        sqlite().await;
+        postgres().await;
+    });
+}
+
+fn say(line: &str) {
+    // Nobody reads: nobody is to be told.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+async fn sqlite() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let store = open(&StoreConfig::default(), directory.path()).await.unwrap();
+    let sql = fill(
+        "mcp_function_calls",
+        "FROM (WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < 999999) \
+         SELECT n FROM s)",
+        "printf('%020d', n)",
+        "strftime('%Y-%m-%dT%H:%M:%S', 1700000000 + n * 20, 'unixepoch') || printf('.%06dZ', n % 1000000)",
+        "'{\"number\":' || n || '}'",
+    );
+    let start = Instant::now();
+    execute_sqlite(directory.path(), sql).await;
+    let size = directory.path().join("store.db").metadata().unwrap().len() >> 20;
+    say(&format!("sqlite: {ROWS} rows in {:.0?}, {size} MiB", start.elapsed()));
+    measure("sqlite", store).await;
+}
+
+async fn execute_sqlite(directory: &Path, sql: String) {
+    let url = format!("sqlite://{}", directory.join("store.db").display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+async fn postgres() {
+    #[expect(clippy::disallowed_methods, reason = "an example has no configuration")]
+    let url = std::env::var("SWITCHBOARD_TEST_POSTGRES")
+        .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+    let schema = format!("million{}", std::process::id());
+    let postgres =
+        PostgresConfig { url: Secret::new(&*url), schema: schema.clone(), connections: 4 };
+    let config = StoreConfig { postgres: Some(postgres), ..StoreConfig::default() };
+    let store = open(&config, Path::new("")).await.unwrap();
+    let sql = fill(
+        &format!("{schema}.mcp_function_calls"),
+        "FROM generate_series(0, 999999) AS s(n)",
+        "lpad(n::text, 20, '0')",
+        "to_char(to_timestamp(1700000000 + n * 20) AT TIME ZONE 'UTC', \
+         'YYYY-MM-DD\"T\"HH24:MI:SS') || '.' || lpad((n % 1000000)::text, 6, '0') || 'Z'",
+        "jsonb_build_object('number', n)",
+    );
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let start = Instant::now();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    let analyze = format!("ANALYZE {schema}.mcp_function_calls");
+    sqlx::raw_sql(AssertSqlSafe(analyze)).execute(&mut connection).await.unwrap();
+    say(&format!("postgres: {ROWS} rows in {:.0?}", start.elapsed()));
+    measure("postgres", store).await;
+    let drop = format!("DROP SCHEMA {schema} CASCADE");
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await.unwrap();
+}
+
+async fn measure(kind: &str, store: Arc<dyn Store>) {
+    let tenant = Tenant::parse("acme").unwrap();
+    let named = |name: &str| Query::first(PAGE).only("name", Test::Is(name.into()));
+    let time = |text: &str| Value::from(format!("2024-0{text}T00:00:00.000000Z"));
+    let between = |query: Query| {
+        query
+            .only("updated_at", Test::From(time("3-01")))
+            .only("updated_at", Test::Below(time("3-08")))
+    };
+    let middle = |query: Query, value: Value| Query {
+        after: Some(Mark { value, key: format!("{:020}", 500_000) }),
+        ..query
+    };
+    let often = || named("server__tool_7");
+    let pages = [
+        ("newest, by key", Query::first(PAGE).by(None, true)),
+        ("newest, by time", Query::first(PAGE).by(Some("updated_at"), true)),
+        ("of a tool, newest by key", often().by(None, true)),
+        ("of a tool, from the middle by key", middle(often().by(None, true), Value::Null)),
+        ("of a tool, newest by time", often().by(Some("updated_at"), true)),
+        (
+            "of a tool, from the middle by time",
+            middle(often().by(Some("updated_at"), true), time("3-15")),
+        ),
+        ("of a tool, a week by key", between(often()).by(None, true)),
+        ("of a tool, a week by time", between(often()).by(Some("updated_at"), true)),
+        ("of a rare tool, newest by time", named("rare__tool").by(Some("updated_at"), true)),
+        ("of a rare tool, newest by key", named("rare__tool").by(None, true)),
+        (
+            "failed of a tool, newest by key",
+            often().only("status", Test::Is(json!("failed"))).by(None, true),
+        ),
+        ("of a subject, newest by key", {
+            Query::first(PAGE).only("subject", Test::Is("user:7".into())).by(None, true)
+        }),
+        ("of a tool, with the count", Query { counts: true, ..often().by(None, true) }),
+    ];
+    for (what, query) in pages {
+        let mut times = Vec::new();
+        let mut rows = 0;
+        for _ in 0..ROUNDS {
+            let start = Instant::now();
+            rows = store.list(&CALLS, &tenant, &query).await.unwrap().rows.len();
+            times.push(start.elapsed());
+        }
+        report(kind, what, rows, times);
+    }
+    let start = Instant::now();
+    let tenants = store.tenants(&CALLS).await.unwrap().len();
+    report(kind, "the tenants", tenants, vec![start.elapsed()]);
+}
+
+fn report(kind: &str, what: &str, rows: usize, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let milliseconds = |time: &Duration| time.as_secs_f64() * 1000.0;
+    let (median, longest) =
+        (milliseconds(&times[times.len() / 2]), milliseconds(&times[times.len() - 1]));
+    say(&format!(
+        "{kind}: {what:36} {rows:3} rows  median {median:7.2} ms  longest {longest:7.2} ms"
+    ));
+}
