@@ -47,7 +47,7 @@ const PRINCIPALS: u64 = 3;
 impl Ground {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let options = Options { state_dir: directory.path().join("children"), guard: None };
         let (spawner, _) = runtime.block_on(Spawner::start(options)).unwrap();
         Self {
