@@ -54,6 +54,7 @@ mod subscribe;
 mod subscriptions;
 mod timeout;
 mod tool_headers;
+mod two_way;
 mod unasked;
 mod upstream;
 mod websocket;

@@ -7,14 +7,13 @@ use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use switchboard_mcp::{Json, Method, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_util::task::TaskTracker;
 
 use crate::duplex::{Duplex, Held};
-use crate::link::{Call, Link, LinkError};
 use crate::queue::Queue;
 use crate::stdio;
+use crate::two_way::TwoWay;
 use crate::unasked::Unasked;
 
 /// Reaches servers inside this process.
@@ -104,25 +103,11 @@ async fn write(queue: &Queue, mut writer: impl AsyncWrite + Unpin) {
 }
 
 #[async_trait]
-impl Link for MemoryLink {
-    async fn ask(&self, call: Call<'_>) -> Result<Json, LinkError> {
-        self.link.ask(call).await
-    }
+impl TwoWay for MemoryLink {
+    type Carrier = Queue;
 
-    async fn tell(&self, method: &Method) -> Result<(), LinkError> {
-        self.link.tell(method).await
-    }
-
-    fn agree(&self, version: ProtocolVersion) {
-        self.link.agree(version);
-    }
-
-    fn is_over(&self) -> bool {
-        self.link.is_over()
-    }
-
-    async fn lost(&self) -> String {
-        self.link.lost().await
+    fn duplex(&self) -> &Duplex<Queue> {
+        &self.link
     }
 
     async fn close(&self) {

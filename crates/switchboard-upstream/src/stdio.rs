@@ -10,15 +10,15 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_config::Secret;
-use switchboard_mcp::{Json, Lines, Method, ProtocolVersion};
+use switchboard_mcp::Lines;
 use switchboard_process::{Child, Command, Spawner, StderrRing};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::task::TaskTracker;
 
 use crate::duplex::{Carrier, Duplex};
 use crate::home;
-use crate::link::{Call, Link, LinkError};
 use crate::outbox::Outbox;
+use crate::two_way::TwoWay;
 use crate::unasked::Unasked;
 
 /// A program that is started and spoken to over its standard input and output.
@@ -169,25 +169,11 @@ pub(crate) async fn read<C: Carrier + 'static>(
 }
 
 #[async_trait]
-impl Link for StdioLink {
-    async fn ask(&self, call: Call<'_>) -> Result<Json, LinkError> {
-        self.link.ask(call).await
-    }
+impl TwoWay for StdioLink {
+    type Carrier = Outbox;
 
-    async fn tell(&self, method: &Method) -> Result<(), LinkError> {
-        self.link.tell(method).await
-    }
-
-    fn agree(&self, version: ProtocolVersion) {
-        self.link.agree(version);
-    }
-
-    fn is_over(&self) -> bool {
-        self.link.is_over()
-    }
-
-    async fn lost(&self) -> String {
-        self.link.lost().await
+    fn duplex(&self) -> &Duplex<Outbox> {
+        &self.link
     }
 
     async fn close(&self) {

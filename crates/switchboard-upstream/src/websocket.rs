@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -14,7 +13,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_config::Secret;
 use switchboard_egress::{Stream, Trust};
-use switchboard_mcp::{Json, Method, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::WebSocketStream;
@@ -24,8 +22,8 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::duplex::{Duplex, Held};
 use crate::http::{Outside, sent_headers};
-use crate::link::{Call, Link, LinkError};
 use crate::queue::Queue;
+use crate::two_way::TwoWay;
 use crate::unasked::Unasked;
 
 /// An address that speaks MCP over a WebSocket.
@@ -182,30 +180,11 @@ async fn read(link: &Arc<Duplex<Queue>>, mut stream: SplitStream<Socket>) -> Str
     }
 }
 
-#[async_trait]
-impl Link for WebSocketLink {
-    async fn ask(&self, call: Call<'_>) -> Result<Json, LinkError> {
-        self.link.ask(call).await
-    }
+impl TwoWay for WebSocketLink {
+    type Carrier = Queue;
 
-    async fn tell(&self, method: &Method) -> Result<(), LinkError> {
-        self.link.tell(method).await
-    }
-
-    fn agree(&self, version: ProtocolVersion) {
-        self.link.agree(version);
-    }
-
-    fn is_over(&self) -> bool {
-        self.link.is_over()
-    }
-
-    async fn lost(&self) -> String {
-        self.link.lost().await
-    }
-
-    async fn close(&self) {
-        self.link.end("the connection was closed".to_owned(), None);
+    fn duplex(&self) -> &Duplex<Queue> {
+        &self.link
     }
 }
 

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::{HeaderName, HeaderValue, Method as HttpMethod, Request, Uri, header};
@@ -15,16 +14,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_config::Secret;
 use switchboard_egress::same_origin;
-use switchboard_mcp::{Incoming, Json, Method, ProtocolVersion, SseDecoder};
+use switchboard_mcp::{Incoming, SseDecoder};
 use tokio_util::task::TaskTracker;
 
 use crate::duplex::{Duplex, Held};
 use crate::http::client::{Body, Client, Exchange, SendError};
 use crate::http::exchange::finish;
 use crate::http::{EVENTS, Inner, JSON, Outside, host_header, sent_headers};
-use crate::link::{Call, Link, LinkError};
 use crate::login::{Login, sign};
 use crate::queue::Queue;
+use crate::two_way::TwoWay;
 use crate::unasked::Unasked;
 
 /// An address that speaks HTTP+SSE, the transport before streamable HTTP.
@@ -308,30 +307,11 @@ fn resolve(server: &Uri, endpoint: &str) -> Result<String, String> {
     Ok(format!("{directory}{endpoint}"))
 }
 
-#[async_trait]
-impl Link for SseLink {
-    async fn ask(&self, call: Call<'_>) -> Result<Json, LinkError> {
-        self.link.ask(call).await
-    }
+impl TwoWay for SseLink {
+    type Carrier = Queue;
 
-    async fn tell(&self, method: &Method) -> Result<(), LinkError> {
-        self.link.tell(method).await
-    }
-
-    fn agree(&self, version: ProtocolVersion) {
-        self.link.agree(version);
-    }
-
-    fn is_over(&self) -> bool {
-        self.link.is_over()
-    }
-
-    async fn lost(&self) -> String {
-        self.link.lost().await
-    }
-
-    async fn close(&self) {
-        self.link.end("the connection was closed".to_owned(), None);
+    fn duplex(&self) -> &Duplex<Queue> {
+        &self.link
     }
 }
 
