@@ -113,6 +113,7 @@ impl std::fmt::Display for Census {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Resources {
     pub descriptors: usize,
+    /// What it holds of its own, whatever the kernel has mapped of the program and may drop again.
     pub memory_kib: u64,
 }
 
@@ -121,7 +122,7 @@ impl Resources {
     pub fn of(pid: u32) -> Option<Self> {
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
         let memory_kib = line.trim().trim_end_matches(" kB").parse().ok()?;
         Some(Self { descriptors, memory_kib })
     }
