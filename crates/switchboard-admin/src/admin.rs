@@ -1,6 +1,7 @@
 //! The one door of the management surface.
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, header::HeaderValue};
 use serde_json::json;
 use switchboard_core::{Policy, Principal, RESERVED, Tenant};
@@ -61,7 +62,17 @@ impl Admin {
     /// # Cancel safety
     ///
     /// What was begun may be done or not where the future is dropped; each change is whole.
-    pub async fn respond(
+    pub fn respond<'a>(
+        &'a self,
+        principal: &'a Principal,
+        tenant: &'a Tenant,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'a, Response<Body>> {
+        // Boxed so that all of it is compiled here, and not where it is awaited.
+        Box::pin(self.answer(principal, tenant, request))
+    }
+
+    async fn answer(
         &self,
         principal: &Principal,
         tenant: &Tenant,

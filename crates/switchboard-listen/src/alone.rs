@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use switchboard_core::limit::Notice;
 use switchboard_core::{CallerId, Principal};
 use switchboard_mcp::{
@@ -25,7 +26,16 @@ pub struct Alone {
 
 /// Answers a message for itself. Nobody hears of anything but the answer, and nobody is asked
 /// anything.
-pub async fn answer_alone(front: &Arc<Front>, principal: Principal, message: Bytes) -> Alone {
+pub fn answer_alone(
+    front: &Arc<Front>,
+    principal: Principal,
+    message: Bytes,
+) -> BoxFuture<'_, Alone> {
+    // Boxed so that all of it is compiled here, and not where it is awaited.
+    Box::pin(answer(front, principal, message))
+}
+
+async fn answer(front: &Arc<Front>, principal: Principal, message: Bytes) -> Alone {
     let (id, method, params) = match Incoming::decode(message) {
         Ok(Incoming::Request { id, method, params }) => (id, method, params),
         Ok(Incoming::Notification { .. } | Incoming::Response { .. }) => {

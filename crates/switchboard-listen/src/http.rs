@@ -30,6 +30,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -215,7 +216,17 @@ impl HttpListener {
     /// From `stop` on each answer says that its connection ends with it (RFC 9112, section 9.6).
     /// Connections without a request are closed when the [`Front`] drains, which may be later: on
     /// one of them a request may be on its way.
-    pub async fn serve(self, config: HttpConfig, desk: FrontDesk, stop: CancellationToken) {
+    pub fn serve(
+        self,
+        config: HttpConfig,
+        desk: FrontDesk,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, ()> {
+        // Boxed so that all of it is compiled here, and not where it is awaited.
+        Box::pin(self.accept(config, desk, stop))
+    }
+
+    async fn accept(self, config: HttpConfig, desk: FrontDesk, stop: CancellationToken) {
         let FrontDesk { front, login, operations, tenants, annex } = desk;
         let places = Places::new(config.connections);
         let service = Arc::new(Service {

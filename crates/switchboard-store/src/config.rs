@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_config::Secret;
@@ -75,7 +76,15 @@ const FILE: &str = "store.db";
 /// # Errors
 ///
 /// [`OpenError`]; nothing was changed then.
-pub async fn open(config: &StoreConfig, state_dir: &Path) -> Result<Arc<dyn Store>, OpenError> {
+pub fn open<'a>(
+    config: &'a StoreConfig,
+    state_dir: &'a Path,
+) -> BoxFuture<'a, Result<Arc<dyn Store>, OpenError>> {
+    // Boxed so that all of it is compiled here, and not where it is awaited.
+    Box::pin(open_kind(config, state_dir))
+}
+
+async fn open_kind(config: &StoreConfig, state_dir: &Path) -> Result<Arc<dyn Store>, OpenError> {
     match (&config.sqlite, &config.postgres, &config.dynamodb) {
         (None, Some(postgres), None) => Ok(Arc::new(postgres::open(postgres).await?)),
         (None, None, Some(dynamodb)) => open_dynamodb(dynamodb).await,
