@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! statement   SQL with its values, built from descriptions of tables and nothing else
+//! writer      a statement while it is put together
 //! dialect     where SQLite and PostgreSQL do not say the same
 //! pools       connections, transactions, and values on their way in and out
 //! migrate     tables made and extended until they are as described
@@ -18,6 +19,7 @@ mod json;
 mod migrate;
 mod pools;
 mod statement;
+mod writer;
 
 use async_trait::async_trait;
 use serde_json::Value;
