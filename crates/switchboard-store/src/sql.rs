@@ -3,6 +3,7 @@
 //! ```text
 //! statement   SQL with its values, built from descriptions of tables and nothing else
 //! writer      a statement while it is put together
+//! paths       the index that a page goes along
 //! dialect     where SQLite and PostgreSQL do not say the same
 //! pools       connections, transactions, and values on their way in and out
 //! migrate     tables made and extended until they are as described
@@ -17,6 +18,7 @@ mod dialect;
 mod fault;
 mod json;
 mod migrate;
+mod paths;
 mod pools;
 mod statement;
 mod writer;

@@ -148,6 +148,10 @@ fn definition(
     Ok(request)
 }
 
+/// Local secondary indexes that a table may have
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/LSI.html>).
+const INDEXES: usize = 5;
+
 /// The columns that a table of ours has an index for: texts and times, which sort as texts.
 pub(super) fn indexed(table: &Table) -> impl Iterator<Item = &'static str> {
     let single = table.indexes.iter().filter_map(|index| match index {
@@ -158,6 +162,7 @@ pub(super) fn indexed(table: &Table) -> impl Iterator<Item = &'static str> {
         let kind = table.column(column).map(|column| column.kind);
         matches!(kind, Some(ColumnKind::Text | ColumnKind::Time))
     })
+    .take(INDEXES)
 }
 
 /// The name of the index for a column.

@@ -10,6 +10,7 @@ use switchboard_core::store::{ColumnKind, PARTITION, StoreError, Table, tables};
 
 use super::dialect::{Dialect, quoted};
 use super::fault::Fault;
+use super::paths::usual;
 use super::pools::{Pools, Transaction};
 use super::statement::{Bound, Statement};
 
@@ -152,7 +153,13 @@ impl Run<'_> {
             }
         }
         for columns in table.indexes {
-            self.execute(self.dialect.index(table, PARTITION, columns)).await?;
+            self.execute(self.dialect.index(table, PARTITION, columns, None)).await?;
+        }
+        if let Some(usual) = usual(table) {
+            for with in usual.with {
+                let (columns, only) = (usual.index(with), usual.excluded());
+                self.execute(self.dialect.index(table, PARTITION, &columns, Some(&only))).await?;
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use switchboard_core::Tenant;
 use switchboard_core::store::{Change, ColumnKind, Mark, PARTITION, Query, Row, Table};
 
 use super::dialect::{Dialect, quoted};
+use super::paths::finds_keys_first;
 use super::writer::Writer;
 
 /// One statement, and what comes back of it.
@@ -83,20 +84,18 @@ impl<'a> Statements<'a> {
     ) -> Statement {
         let mut writer = self.writer();
         writer.select_rows();
-        writer.that_fit(tenant, query, segment);
-        writer.sql.push_str(" ORDER BY ");
-        if let Some(column) = query.order.column {
-            let direction = self.dialect.direction(query.order.descends);
-            writer.sql.push_str(&format!("{} {direction}, ", quoted(column)));
-        }
-        let direction = if query.order.descends { "DESC" } else { "ASC" };
-        writer.sql.push_str(&format!("{} {direction}", quoted(self.table.key)));
-        let (skip, limit) = page;
-        writer.sql.push_str(" LIMIT ");
-        writer.integer(limit);
-        if skip > 0 {
-            writer.sql.push_str(" OFFSET ");
-            writer.integer(skip);
+        if finds_keys_first(self.table, query) {
+            let key = quoted(self.table.key);
+            writer.of_tenant(tenant);
+            let table = writer.name();
+            writer.sql.push_str(&format!(" AND {key} IN (SELECT {key} FROM {table}"));
+            writer.that_fit(tenant, query, segment);
+            writer.in_order(query, Some(page));
+            writer.sql.push(')');
+            writer.in_order(query, None);
+        } else {
+            writer.that_fit(tenant, query, segment);
+            writer.in_order(query, Some(page));
         }
         writer.returning(self.row_kinds())
     }

@@ -6,6 +6,7 @@ use switchboard_core::store::{ColumnKind, Condition, PARTITION, Query, Test};
 
 use super::dialect::quoted;
 use super::json;
+use super::paths::Path;
 use super::statement::{Bound, Segment, Statement, Statements};
 
 /// A statement that is being written.
@@ -34,6 +35,25 @@ impl Writer<'_> {
         self.sql = format!("SELECT {}{columns} FROM {}", quoted(table.key), self.name());
     }
 
+    /// The order of `query`, and the `page`: rows to leave out, and rows to give.
+    pub(super) fn in_order(&mut self, query: &Query, page: Option<(u64, u64)>) {
+        let Statements { dialect, table } = self.statements;
+        self.sql.push_str(" ORDER BY ");
+        if let Some(column) = query.order.column {
+            let direction = dialect.direction(query.order.descends);
+            self.sql.push_str(&format!("{} {direction}, ", quoted(column)));
+        }
+        let direction = if query.order.descends { "DESC" } else { "ASC" };
+        self.sql.push_str(&format!("{} {direction}", quoted(table.key)));
+        let Some((skip, limit)) = page else { return };
+        self.sql.push_str(" LIMIT ");
+        self.integer(limit);
+        if skip > 0 {
+            self.sql.push_str(" OFFSET ");
+            self.integer(skip);
+        }
+    }
+
     pub(super) fn of_tenant(&mut self, tenant: &Tenant) {
         self.sql.push_str(&format!(" WHERE {} = ", quoted(PARTITION)));
         self.text(tenant.as_str());
@@ -47,17 +67,21 @@ impl Writer<'_> {
 
     pub(super) fn that_fit(&mut self, tenant: &Tenant, query: &Query, segment: Segment<'_>) {
         self.of_tenant(tenant);
+        let path = Path::of(self.statements.table, &query.conditions);
         for condition in &query.conditions {
             self.sql.push_str(" AND ");
-            self.condition(condition);
+            self.condition(path, condition);
+        }
+        if let Some(usual) = path.unusual {
+            self.sql.push_str(&format!(" AND {}", usual.excluded()));
         }
         self.within(query, segment);
     }
 
-    fn condition(&mut self, Condition { column, test }: &Condition) {
-        let kind = self.statements.kind(column);
-        let name = quoted(column);
-        match test {
+    fn condition(&mut self, path: Path, condition: &Condition) {
+        let kind = self.statements.kind(condition.column);
+        let name = path.named(self.statements.dialect, condition);
+        match &condition.test {
             Test::Is(Value::Null) => self.sql.push_str(&format!("{name} IS NULL")),
             Test::Is(value) => self.compared(&name, "=", kind, value),
             Test::In(values) => self.among(&name, kind, values),
@@ -88,7 +112,9 @@ impl Writer<'_> {
         } else {
             for value in values {
                 let number = self.bind(bound(kind, Some(value)));
-                ways.push(format!("{name} = {}", self.statements.dialect.value(number, kind)));
+                let mut way = format!("{name} = ");
+                self.statements.dialect.value(&mut way, number, kind);
+                ways.push(way);
             }
         }
         if ways.is_empty() {
@@ -129,18 +155,18 @@ impl Writer<'_> {
 
     pub(super) fn value(&mut self, kind: ColumnKind, value: Option<&Value>) {
         let number = self.bind(bound(kind, value));
-        self.sql.push_str(&self.statements.dialect.value(number, kind));
+        self.statements.dialect.value(&mut self.sql, number, kind);
     }
 
     pub(super) fn text(&mut self, text: &str) {
         let number = self.bind(Bound::Text(Some(text.to_owned())));
-        self.sql.push_str(&format!("${number}"));
+        self.statements.dialect.value(&mut self.sql, number, ColumnKind::Text);
     }
 
     /// More than an `i64` holds is more rows than there can be.
     pub(super) fn integer(&mut self, value: u64) {
         let number = self.bind(Bound::Integer(Some(i64::try_from(value).unwrap_or(i64::MAX))));
-        self.sql.push_str(&format!("${number}"));
+        self.statements.dialect.value(&mut self.sql, number, ColumnKind::Integer);
     }
 
     pub(super) fn bind(&mut self, value: Bound) -> usize {
@@ -150,7 +176,7 @@ impl Writer<'_> {
 }
 
 /// A value that was found to fit its kind.
-fn bound(kind: ColumnKind, value: Option<&Value>) -> Bound {
+pub(super) fn bound(kind: ColumnKind, value: Option<&Value>) -> Bound {
     let value = value.filter(|value| !value.is_null());
     match kind {
         ColumnKind::Text | ColumnKind::Time => {
