@@ -151,7 +151,10 @@ async fn measure(kind: &str, store: Arc<dyn Store>) {
         ("completed of a rare tool", completed(named("rare__tool").by(None, true))),
         ("completed of a rare server", completed(of("upstream", "rare"))),
         ("completed of a subject", completed(of("subject", "user:7"))),
-        ("of a tool and a subject", often().by(None, true).only("subject", Test::Is("user:7".into()))),
+        (
+            "of a tool and a subject",
+            often().by(None, true).only("subject", Test::Is("user:7".into())),
+        ),
         ("a week by key", between(Query::first(PAGE)).by(None, true)),
         ("of a subject, a week by key", between(of("subject", "user:7"))),
         ("of a server, a week by key", between(of("upstream", "server_7"))),

@@ -158,11 +158,12 @@ pub(super) fn indexed(table: &Table) -> impl Iterator<Item = &'static str> {
         [column] => Some(*column),
         _ => None,
     });
-    single.filter(|column| {
-        let kind = table.column(column).map(|column| column.kind);
-        matches!(kind, Some(ColumnKind::Text | ColumnKind::Time))
-    })
-    .take(INDEXES)
+    single
+        .filter(|column| {
+            let kind = table.column(column).map(|column| column.kind);
+            matches!(kind, Some(ColumnKind::Text | ColumnKind::Time))
+        })
+        .take(INDEXES)
 }
 
 /// The name of the index for a column.

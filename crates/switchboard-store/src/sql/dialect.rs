@@ -75,6 +75,14 @@ impl Dialect {
         }
     }
 
+    /// The texts bound as `number`, each a row of one column, `value`.
+    pub(crate) fn each(&self, number: usize) -> String {
+        match self {
+            Self::Sqlite => "json_each(?)".to_owned(),
+            Self::Postgres { .. } => format!("(SELECT unnest(${number}) AS value)"),
+        }
+    }
+
     /// Whether a column contains the text bound as `number`. Not LIKE, which has signs of its own
     /// and in SQLite no eye for case.
     pub(crate) fn contains(&self, column: &str, number: usize) -> String {

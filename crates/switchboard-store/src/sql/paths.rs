@@ -1,9 +1,11 @@
 //! Which index a page goes along, where the database cannot know it.
 //!
 //! PostgreSQL keeps statistics and knows that nearly every call is `completed`. SQLite has none unless
-//! it is told to, takes one equality for as good as another, and would walk through all calls that
-//! were completed to find the few of a tool. So it is said here: the indexes of a table are listed
-//! from the least telling to the most, and where several fit, the others are put out of its reach.
+//! it is told to, takes one equality for as good as another and a span of time for better, and would
+//! walk through all calls of a week to find the few of a tool. So it is said here: the indexes of a
+//! table are listed from the least telling to the most, and where several fit, SQLite is told which,
+//! by the two means that it has for that (<https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_>,
+//! <https://www.sqlite.org/lang_corefunc.html#likelihood>). Neither changes what is found.
 
 use serde_json::Value;
 use switchboard_core::store::{Condition, Query, Table, Test, tables};
@@ -47,43 +49,59 @@ pub(super) struct Path {
     along: Option<&'static str>,
     /// The indexes of the unusual, where one of them fits.
     pub(super) unusual: Option<&'static Usual>,
+    /// Whether a walk along the key is all that is left then.
+    is_walk: bool,
 }
 
 impl Path {
-    pub(super) fn of(table: &'static Table, conditions: &[Condition]) -> Self {
+    pub(super) fn of(table: &'static Table, query: &Query) -> Self {
+        let conditions = &query.conditions;
+        let is_walk = query.order.column.is_none() && !is_bounded(table, conditions);
         let unusual = usual(table).and_then(|usual| {
             let is_unusual = equal(conditions, usual.column).is_some_and(|own| own != usual.value);
             let with = usual.with.iter().rev().find(|with| equal(conditions, with).is_some());
             with.filter(|_| is_unusual).map(|with| (*with, usual))
         });
         if let Some((with, usual)) = unusual {
-            return Self { along: Some(with), unusual: Some(usual) };
+            return Self { along: Some(with), unusual: Some(usual), is_walk };
         }
         let leading = table.indexes.iter().rev().filter_map(|index| index.first());
         let along = leading.copied().find(|column| equal(conditions, column).is_some());
-        Self { along, unusual: None }
+        Self { along, unusual: None, is_walk }
     }
 
-    /// The column as a condition names it: `+` takes an equality out of SQLite's choice of an index,
-    /// and does nothing else (<https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_>).
-    pub(super) fn named(self, dialect: &Dialect, condition: &Condition) -> String {
-        let name = quoted(condition.column);
-        let leads_elsewhere = match (dialect, &condition.test, self.along) {
-            (Dialect::Sqlite, Test::Is(Value::String(_)), Some(along)) => along != condition.column,
-            _ => false,
+    /// What stands around the equality of a condition: `+` takes it out of the choice of an index,
+    /// `likelihood` has it chosen.
+    pub(super) fn around(
+        self,
+        dialect: &Dialect,
+        condition: &Condition,
+    ) -> (&'static str, &'static str) {
+        let (Dialect::Sqlite, Test::Is(Value::String(_)), Some(along)) =
+            (dialect, &condition.test, self.along)
+        else {
+            return ("", "");
         };
         let is_unusual = self.unusual.is_some_and(|usual| usual.column == condition.column);
-        if leads_elsewhere && !is_unusual { format!("+{name}") } else { name }
+        match along == condition.column {
+            true if self.is_walk => ("likelihood(", ", 0.0001)"),
+            false if !is_unusual => ("+", ""),
+            _ => ("", ""),
+        }
     }
 }
 
 /// Whether a page is found by its keys first, and its rows then read by these: where rows are passed
 /// over or sorted, which costs a few bytes of an index each instead of a whole row.
 pub(super) fn finds_keys_first(table: &Table, query: &Query) -> bool {
-    let is_bound = |condition: &Condition| {
+    query.order.column.is_none() && (query.skip > 0 || is_bounded(table, &query.conditions))
+}
+
+/// Whether a span of another column than the key is asked for.
+fn is_bounded(table: &Table, conditions: &[Condition]) -> bool {
+    conditions.iter().any(|condition| {
         condition.column != table.key && matches!(condition.test, Test::From(_) | Test::Below(_))
-    };
-    query.order.column.is_none() && (query.skip > 0 || query.conditions.iter().any(is_bound))
+    })
 }
 
 /// The text that a column is asked to be.
@@ -95,3 +113,6 @@ fn equal<'a>(conditions: &'a [Condition], column: &str) -> Option<&'a str> {
     })
     .next()
 }
+
+#[cfg(test)]
+mod tests;

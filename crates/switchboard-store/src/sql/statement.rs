@@ -102,21 +102,20 @@ impl<'a> Statements<'a> {
 
     /// Of the rows that have one of `values` in a column of text, the one with the greatest key for
     /// each: one look into the index of the column for each value, where grouping would walk through
-    /// all of them.
+    /// all of them. However many values, it is one statement to prepare.
     pub(crate) fn latest(self, tenant: &Tenant, column: &str, values: &[&str]) -> Statement {
         let mut writer = self.writer();
         writer.select_rows();
         writer.of_tenant(tenant);
-        let key = quoted(self.table.key);
-        for (number, value) in values.iter().enumerate() {
-            let begin = if number == 0 { format!(" AND {key} IN (") } else { ", ".to_owned() };
-            writer.sql.push_str(&format!("{begin}(SELECT max({key}) FROM {}", writer.name()));
-            writer.of_tenant(tenant);
-            writer.sql.push_str(&format!(" AND {} = ", quoted(column)));
-            writer.text(value);
-            writer.sql.push(')');
-        }
-        writer.sql.push(')');
+        let (key, table) = (quoted(self.table.key), writer.name());
+        let own = quoted(column);
+        writer.sql.push_str(&format!(" AND {key} IN (SELECT (SELECT max({key}) FROM {table}"));
+        writer.of_tenant(tenant);
+        writer.sql.push_str(&format!(" AND {own} = each_one.value) FROM "));
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        let number = writer.bind(Bound::Texts(values));
+        writer.sql.push_str(&self.dialect.each(number));
+        writer.sql.push_str(" AS each_one)");
         writer.returning(self.row_kinds())
     }
 
@@ -136,15 +135,16 @@ impl<'a> Statements<'a> {
     pub(crate) fn change(self, tenant: &Tenant, change: &Change) -> Statement {
         match change {
             Change::Insert(row) => {
-                self.insert(tenant, row, &self.named(row), |_| " ON CONFLICT DO NOTHING".to_owned())
+                let columns = self.named(row);
+                self.insert(tenant, &[row], &columns, " ON CONFLICT DO NOTHING")
             }
             Change::Put(row) => {
-                let all: Vec<_> =
-                    self.table.columns.iter().map(|own| (own.name, own.kind)).collect();
-                self.insert(tenant, row, &all, |columns| self.overwriting(columns))
+                let columns = self.all_columns();
+                self.insert(tenant, &[row], &columns, &self.overwriting(&columns))
             }
             Change::Merge(row) => {
-                self.insert(tenant, row, &self.named(row), |columns| self.overwriting(columns))
+                let columns = self.named(row);
+                self.insert(tenant, &[row], &columns, &self.overwriting(&columns))
             }
             Change::Update(row) => self.update(tenant, row, None),
             Change::Replace { row, column, was } => self.update(tenant, row, Some((column, was))),
@@ -216,30 +216,44 @@ impl<'a> Statements<'a> {
         )
     }
 
+    /// Inserts rows, or puts them, by one statement. Rows that are to be inserted and are there
+    /// already are not touched, and not counted.
+    pub(crate) fn rows(self, tenant: &Tenant, rows: &[&Row], overwrites: bool) -> Statement {
+        let columns = self.all_columns();
+        let on_conflict = match overwrites {
+            true => self.overwriting(&columns),
+            false => " ON CONFLICT DO NOTHING".to_owned(),
+        };
+        self.insert(tenant, rows, &columns, &on_conflict)
+    }
+
     fn insert(
         self,
         tenant: &Tenant,
-        row: &Row,
+        rows: &[&Row],
         columns: &[(&'static str, ColumnKind)],
-        on_conflict: impl Fn(&[(&'static str, ColumnKind)]) -> String,
+        on_conflict: &str,
     ) -> Statement {
         let mut writer = self.writer();
         let names: String = columns.iter().map(|(name, _)| format!(", {}", quoted(name))).collect();
         writer.sql = format!(
-            "INSERT INTO {} ({}, {}{names}) VALUES (",
+            "INSERT INTO {} ({}, {}{names}) VALUES ",
             writer.name(),
             quoted(PARTITION),
             quoted(self.table.key),
         );
-        writer.text(tenant.as_str());
-        writer.sql.push_str(", ");
-        writer.text(&row.key);
-        for (name, kind) in columns {
+        for (number, row) in rows.iter().enumerate() {
+            writer.sql.push_str(if number == 0 { "(" } else { ", (" });
+            writer.text(tenant.as_str());
             writer.sql.push_str(", ");
-            writer.value(*kind, row.get(name));
+            writer.text(&row.key);
+            for (name, kind) in columns {
+                writer.sql.push_str(", ");
+                writer.value(*kind, row.get(name));
+            }
+            writer.sql.push(')');
         }
-        writer.sql.push(')');
-        writer.sql.push_str(&on_conflict(columns));
+        writer.sql.push_str(on_conflict);
         writer.returning(Vec::new())
     }
 
@@ -279,6 +293,10 @@ impl<'a> Statements<'a> {
     fn named(self, row: &Row) -> Vec<(&'static str, ColumnKind)> {
         let named = self.table.columns.iter().filter(|own| row.columns.contains_key(own.name));
         named.map(|own| (own.name, own.kind)).collect()
+    }
+
+    fn all_columns(self) -> Vec<(&'static str, ColumnKind)> {
+        self.table.columns.iter().map(|own| (own.name, own.kind)).collect()
     }
 
     fn row_kinds(self) -> Vec<ColumnKind> {

@@ -67,7 +67,7 @@ impl Writer<'_> {
 
     pub(super) fn that_fit(&mut self, tenant: &Tenant, query: &Query, segment: Segment<'_>) {
         self.of_tenant(tenant);
-        let path = Path::of(self.statements.table, &query.conditions);
+        let path = Path::of(self.statements.table, query);
         for condition in &query.conditions {
             self.sql.push_str(" AND ");
             self.condition(path, condition);
@@ -80,10 +80,15 @@ impl Writer<'_> {
 
     fn condition(&mut self, path: Path, condition: &Condition) {
         let kind = self.statements.kind(condition.column);
-        let name = path.named(self.statements.dialect, condition);
+        let name = quoted(condition.column);
         match &condition.test {
             Test::Is(Value::Null) => self.sql.push_str(&format!("{name} IS NULL")),
-            Test::Is(value) => self.compared(&name, "=", kind, value),
+            Test::Is(value) => {
+                let (before, after) = path.around(self.statements.dialect, condition);
+                self.sql.push_str(before);
+                self.compared(&name, "=", kind, value);
+                self.sql.push_str(after);
+            }
             Test::In(values) => self.among(&name, kind, values),
             Test::Contains(part) => {
                 let number = self.bind(Bound::Text(Some(part.clone())));
