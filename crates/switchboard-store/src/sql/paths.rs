@@ -106,12 +106,11 @@ fn is_bounded(table: &Table, conditions: &[Condition]) -> bool {
 
 /// The text that a column is asked to be.
 fn equal<'a>(conditions: &'a [Condition], column: &str) -> Option<&'a str> {
-    let own = conditions.iter().filter(|condition| condition.column == column);
-    own.filter_map(|condition| match &condition.test {
+    let mut own = conditions.iter().filter(|condition| condition.column == column);
+    own.find_map(|condition| match &condition.test {
         Test::Is(Value::String(text)) => Some(text.as_str()),
         _ => None,
     })
-    .next()
 }
 
 #[cfg(test)]
