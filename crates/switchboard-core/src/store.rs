@@ -114,6 +114,34 @@ pub enum Change {
     Delete(String),
 }
 
+impl Change {
+    /// The key of the row that it is about.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Delete(key) => key,
+            change => change.row().map_or("", |row| row.key.as_str()),
+        }
+    }
+
+    /// What it writes; `None` where it takes away.
+    pub fn row(&self) -> Option<&Row> {
+        match self {
+            Self::Insert(row) | Self::Put(row) | Self::Merge(row) | Self::Update(row) => Some(row),
+            Self::Replace { row, .. } => Some(row),
+            Self::Delete(_) => None,
+        }
+    }
+
+    /// The same, for whoever writes something else in its place.
+    pub fn row_mut(&mut self) -> Option<&mut Row> {
+        match self {
+            Self::Insert(row) | Self::Put(row) | Self::Merge(row) | Self::Update(row) => Some(row),
+            Self::Replace { row, .. } => Some(row),
+            Self::Delete(_) => None,
+        }
+    }
+}
+
 /// Keeps large values by name. Names are paths of our own making: `mcp_content/ID.json`.
 #[async_trait]
 pub trait BlobStore: Send + Sync {

@@ -1,6 +1,6 @@
 //! The task that writes records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ pub struct Keeper {
     waiting: mpsc::Receiver<Noted>,
     store: Arc<dyn Store>,
     known: Arc<dyn Known>,
-    form: Form,
+    form: Arc<Form>,
     ids: Ids,
     window: Duration,
     losses: Losses,
@@ -43,9 +43,12 @@ pub struct Facts {
     pub schema: Option<Json>,
 }
 
-/// Records written at once: enough that a transaction is shared by many, and few enough that the
-/// memory for them is given back soon.
+/// Records that are waited for at once.
 const BATCH: usize = 1_000;
+
+/// Records of one transaction: enough that it is shared by many, and few enough that the memory for
+/// their rows, which is several times that for the calls, is small and given back soon.
+const TOGETHER: usize = 250;
 
 /// How long to wait before a store that failed is tried again; it doubles up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -68,7 +71,7 @@ impl Keeper {
             waiting,
             store,
             known,
-            form: Form::new(config, redactor),
+            form: Arc::new(Form::new(config, redactor)),
             ids: Ids::new(random),
             window: config.window.as_duration(),
             losses: history.losses(),
@@ -97,9 +100,11 @@ impl Keeper {
         self.losses.add((batch.len() + self.waiting.len()) as u64);
     }
 
-    /// Waits for more to write together, for as long as a record may wait.
+    /// Waits for more to write together. Half of the time that a record may wait is left for
+    /// the store to write it: what a crash may lose is the whole of it.
     async fn gather(&mut self, batch: &mut Vec<Noted>, end: &CancellationToken) {
-        let due = tokio::time::sleep(self.window);
+        let since = batch.first().map_or_else(Instant::now, |first| first.since);
+        let due = tokio::time::sleep_until(since + self.window / 2);
         tokio::pin!(due);
         while batch.len() < BATCH {
             let room = BATCH - batch.len();
@@ -114,42 +119,54 @@ impl Keeper {
 
     /// Writes the batch, however long the store is away, unless the daemon ends.
     async fn write(&mut self, batch: &mut Vec<Noted>, end: &CancellationToken) {
-        let mut tenants: BTreeMap<Tenant, Vec<Change>> = BTreeMap::new();
-        let written = batch.len() as u64;
-        for noted in &*batch {
-            let facts = self.known.facts(&noted.call);
-            let row = self.form.row(self.ids.next(noted.started()), noted, &facts);
-            let tenant = noted.call.principal.tenant.clone();
-            tenants.entry(tenant).or_default().push(Change::Put(row));
+        let mut tenants: BTreeMap<Tenant, Vec<Named>> = BTreeMap::new();
+        for noted in batch.drain(..) {
+            let named = Named { id: self.ids.next(noted.started()), noted };
+            let tenant = named.noted.call.principal.tenant.clone();
+            tenants.entry(tenant).or_default().push(named);
         }
-        for (tenant, changes) in tenants {
-            let Err(error) = self.insist(&tenant, changes.clone(), end).await else { continue };
-            let mut lost = 0;
-            // One that is not taken does not take the others with it.
-            let is_away = matches!(error, StoreError::Unavailable(_));
-            for change in changes {
-                if is_away || self.insist(&tenant, vec![change], end).await.is_err() {
-                    lost += 1;
+        for (tenant, calls) in tenants {
+            let mut calls = calls.into_iter();
+            loop {
+                let together: Vec<_> = calls.by_ref().take(TOGETHER).collect();
+                if together.is_empty() {
+                    break;
                 }
+                let written = together.len() as u64;
+                self.write_together(&tenant, together, end).await;
+                // Until here they count among those that wait.
+                self.progress.done.send_modify(|done| *done += written);
             }
-            self.losses.add(lost);
-            tracing::error!(%error, %tenant, lost, "calls could not be recorded");
         }
-        // Until here they count among those that wait.
-        batch.clear();
-        self.progress.done.send_modify(|done| *done += written);
     }
 
+    async fn write_together(&self, tenant: &Tenant, calls: Vec<Named>, end: &CancellationToken) {
+        let calls = Arc::new(calls);
+        let Err(error) = self.insist(tenant, &calls, end).await else { return };
+        let mut lost = calls.len();
+        // One that is not taken does not take the others with it.
+        if !matches!(error, StoreError::Unavailable(_)) {
+            for call in Arc::into_inner(calls).unwrap_or_default() {
+                let taken = self.insist(tenant, &Arc::new(vec![call]), end).await.is_ok();
+                lost -= usize::from(taken);
+            }
+        }
+        self.losses.add(lost as u64);
+        tracing::error!(%error, %tenant, lost, "calls could not be recorded");
+    }
+
+    /// Writes them, all or none, however long the store is away.
     async fn insist(
         &self,
         tenant: &Tenant,
-        changes: Vec<Change>,
+        calls: &Arc<Vec<Named>>,
         end: &CancellationToken,
     ) -> Result<(), StoreError> {
         let mut pause = RETRY.0;
         let mut parting = None;
         loop {
-            match self.store.write(&tables::CALLS, tenant, changes.clone()).await {
+            let changes = self.changes(calls).await;
+            match self.store.write(&tables::CALLS, tenant, changes).await {
                 Err(error @ StoreError::Unavailable(_)) => {
                     tracing::warn!(%error, "the store is away; records wait");
                     if end.is_cancelled() {
@@ -165,6 +182,32 @@ impl Keeper {
             }
         }
     }
+
+    /// The rows of calls. Looking for secrets in long results takes milliseconds, which no worker of
+    /// the runtime has: calls would wait for it after all.
+    async fn changes(&self, calls: &Arc<Vec<Named>>) -> Vec<Change> {
+        let (form, known) = (Arc::clone(&self.form), Arc::clone(&self.known));
+        let calls = Arc::clone(calls);
+        let changes = tokio::task::spawn_blocking(move || {
+            // Calls of one tool are alike in what is known of them.
+            let mut facts: HashMap<(&str, &str), Facts> = HashMap::new();
+            let mut changes = Vec::with_capacity(calls.len());
+            for Named { id, noted } in calls.iter() {
+                let call = &noted.call;
+                let about = (call.method.as_str(), call.name.as_str());
+                let facts = facts.entry(about).or_insert_with(|| known.facts(call));
+                changes.push(Change::Put(form.row(id.clone(), noted, facts)));
+            }
+            changes
+        });
+        changes.await.expect("making rows does not panic")
+    }
+}
+
+/// A call that has its id, which it keeps however often it is tried to be written.
+struct Named {
+    id: String,
+    noted: Noted,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use switchboard_core::{Call, CallOutcome, Recorder};
 use switchboard_mcp::Json;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
 use crate::config::HistoryConfig;
 
@@ -39,10 +40,22 @@ pub struct Losses(Arc<AtomicU64>);
 #[derive(Debug)]
 pub(crate) struct Noted {
     pub call: Call,
-    /// How long the result was, where it was cut.
-    pub cut: Option<usize>,
+    /// What is left of a result that was too long; the call itself has none then.
+    pub cut: Option<Cut>,
     pub ended: SystemTime,
+    /// Since when it waits.
+    pub since: Instant,
     pub _weight: Weight,
+}
+
+/// A result that was too long.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    pub beginning: String,
+    /// How long it was.
+    pub length: usize,
+    /// Whether it was the answer of a tool that failed.
+    pub is_error: bool,
 }
 
 /// How many wait, in the queue and with the keeper, and what they take of the memory.
@@ -61,6 +74,9 @@ pub(crate) struct Weight {
 
 /// What the queue weighs beside arguments and results.
 const OWN_WEIGHT: usize = 512;
+
+/// The longest text that is copied on the way of a call: in less than a microsecond.
+const DETACHED: usize = 16 * 1024;
 
 impl Losses {
     pub fn count(&self) -> u64 {
@@ -109,6 +125,21 @@ impl History {
         Arc::clone(&self.progress)
     }
 
+    /// Lets go of a result that is too long but for a copy of its beginning, so that the rest need
+    /// not be held until it is written. All else about a record is done when it is written.
+    fn cut(&self, outcome: &mut CallOutcome) -> Option<Cut> {
+        let CallOutcome::Answered(response) = outcome else { return None };
+        let length = response.result.as_bytes().len();
+        if length <= self.result_limit {
+            return None;
+        }
+        let text = response.result.as_str();
+        let beginning = text[..text.floor_char_boundary(self.result_limit)].to_owned();
+        let cut = Cut { beginning, length, is_error: response.is_tool_error() };
+        response.result = Json::null();
+        Some(cut)
+    }
+
     fn weigh(&self, bytes: usize) -> Option<Weight> {
         let calls = self.held.calls.fetch_add(1, Ordering::Relaxed);
         let before = self.held.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -120,24 +151,18 @@ impl History {
 
 impl Recorder for History {
     fn record(&self, mut call: Call) {
-        let mut cut = None;
-        if let CallOutcome::Answered(response) = &mut call.outcome
-            && self.result_limit < response.result.as_bytes().len()
-        {
-            // A copy of the beginning, so that the rest need not be held until it is written.
-            cut = Some(response.result.as_bytes().len());
-            let text = response.result.as_str();
-            let beginning = &text[..text.floor_char_boundary(self.result_limit)];
-            response.result = Json::encode(&beginning);
-        }
+        let cut = self.cut(&mut call.outcome);
+        detach(&mut call);
         let length = |json: &Json| json.as_bytes().len();
-        let result = match &call.outcome {
-            CallOutcome::Answered(response) => length(&response.result),
-            CallOutcome::Failed(_) | CallOutcome::Abandoned => 0,
+        let result = match (&cut, &call.outcome) {
+            (Some(cut), _) => cut.beginning.len(),
+            (None, CallOutcome::Answered(response)) => length(&response.result),
+            (None, CallOutcome::Failed(_) | CallOutcome::Abandoned) => 0,
         };
         let bytes = OWN_WEIGHT + result + call.params.as_ref().map_or(0, length);
         let kept = self.weigh(bytes).is_some_and(|weight| {
-            let noted = Noted { call, cut, ended: (self.clock)(), _weight: weight };
+            let (ended, since) = ((self.clock)(), Instant::now());
+            let noted = Noted { call, cut, ended, since, _weight: weight };
             self.queue.try_send(noted).is_ok()
         });
         if kept {
@@ -145,6 +170,23 @@ impl Recorder for History {
         } else {
             self.losses.add(1);
         }
+    }
+}
+
+/// Takes arguments and result out of the buffers that they were read into, where that is cheap. These
+/// are several times as large, would wait with the call, and be missing to whoever reads the next
+/// (10,000 calls of 200 bytes: 36 MB more; November 2026).
+fn detach(call: &mut Call) {
+    let shorten = |json: &mut Json| {
+        if json.as_bytes().len() <= DETACHED {
+            *json = json.detached();
+        }
+    };
+    if let Some(params) = &mut call.params {
+        shorten(params);
+    }
+    if let CallOutcome::Answered(response) = &mut call.outcome {
+        shorten(&mut response.result);
     }
 }
 

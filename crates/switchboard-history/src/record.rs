@@ -1,5 +1,6 @@
 //! What is written of a call.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use switchboard_mcp::{Json, Members, Method};
 
 use crate::config::HistoryConfig;
 use crate::keeper::Facts;
-use crate::queue::Noted;
+use crate::queue::{Cut, Noted};
 use crate::redact::{REDACTED, Redactor};
 
 /// How calls are written.
@@ -51,7 +52,7 @@ impl Form {
             .with("content_in_s3", false)
             .with("trace_id", members.as_ref().and_then(trace_id));
         let row = self.arguments(row, members.as_ref(), facts);
-        self.outcome(row, outcome, noted.cut)
+        self.outcome(row, outcome, noted.cut.as_ref())
     }
 
     fn arguments(&self, row: Row, members: Option<&Members<'_>>, facts: &Facts) -> Row {
@@ -65,28 +66,38 @@ impl Form {
         }
         let Ok(mut value) = serde_json::from_str::<Value>(arguments.get()) else { return row };
         storable(&mut value, DEPTH);
-        let schema = facts.schema.as_ref().and_then(|schema| schema.view::<Value>().ok());
+        let schema = facts.schema.as_ref().filter(|schema| may_mark(schema));
+        let schema = schema.and_then(|schema| schema.view::<Value>().ok());
         if self.redactor.value(&mut value, schema.as_ref()) {
             return row.with("arguments", value).with("notes", "arguments were redacted");
         }
         row.with("arguments", value)
     }
 
-    fn outcome(&self, row: Row, outcome: &CallOutcome, cut: Option<usize>) -> Row {
+    fn outcome(&self, row: Row, outcome: &CallOutcome, cut: Option<&Cut>) -> Row {
         match outcome {
             CallOutcome::Answered(response) => {
-                let length = cut.unwrap_or(response.result.as_bytes().len());
+                let (is_error, length, content) = match cut {
+                    Some(cut) => {
+                        let beginning = Value::from(cut.beginning.as_str()).to_string();
+                        (cut.is_error, cut.length, self.content(&beginning))
+                    }
+                    None => {
+                        let text = response.result.as_str();
+                        (response.is_tool_error(), text.len(), self.content(text))
+                    }
+                };
                 let row = row
-                    .with("status", if response.is_tool_error() { FAILED } else { COMPLETED })
-                    .with("content", without_nul(&self.content(&response.result)))
+                    .with("status", if is_error { FAILED } else { COMPLETED })
+                    .with("content", content)
                     .with("tokens_out", tokens(length));
                 match cut {
-                    Some(length) => and_note(row, &format!("the result of {length} bytes was cut")),
+                    Some(_) => and_note(row, &format!("the result of {length} bytes was cut")),
                     None => row,
                 }
             }
             CallOutcome::Failed(error) => {
-                let text = without_nul(&self.redactor.text(&error.to_string()));
+                let text = without_nul(self.redactor.text(&error.to_string()));
                 let error = json!({
                     "message": text,
                     "may_be_sent_again": error.may_be_sent_again(),
@@ -98,16 +109,22 @@ impl Form {
         }
     }
 
-    fn content(&self, result: &Json) -> String {
-        let text = result.as_str();
+    fn content(&self, text: &str) -> String {
         if self.redactor.suspects(text)
             && let Ok(mut value) = serde_json::from_str(text)
             && self.redactor.value(&mut value, None)
         {
-            return value.to_string();
+            return without_nul(value.to_string());
         }
-        self.redactor.text(text).into_owned()
+        without_nul(self.redactor.text(text))
     }
+}
+
+/// Whether a schema may mark anything as secret: a look that is cheaper than taking it apart, which
+/// is worth it for few. Who wrote letters as numbers may have meant either word.
+fn may_mark(schema: &Json) -> bool {
+    let text = schema.as_str();
+    ["writeOnly", "password", "\\u"].iter().any(|word| text.contains(word))
 }
 
 /// Whether the arguments of a row are not those that were sent.
@@ -137,19 +154,20 @@ fn key_text(text: &str) -> String {
 }
 
 /// Stores take no NUL, which PostgreSQL has no room for.
-fn without_nul(text: &str) -> String {
-    text.replace('\0', "\u{2400}")
+fn without_nul<'a>(text: impl Into<Cow<'a, str>>) -> String {
+    let text = text.into();
+    if text.contains('\0') { text.replace('\0', "\u{2400}") } else { text.into_owned() }
 }
 
 /// Replaces what stores do not take.
 fn storable(value: &mut Value, depth: usize) {
     match value {
-        Value::String(text) if text.contains('\0') => *text = without_nul(text),
+        Value::String(text) if text.contains('\0') => *text = without_nul(&**text),
         Value::Array(_) | Value::Object(_) if depth == 0 => *value = "\u{2026}".into(),
         Value::Array(items) => items.iter_mut().for_each(|item| storable(item, depth - 1)),
         Value::Object(members) => {
             if members.keys().any(|name| name.contains('\0')) {
-                let clean = |(name, member): (String, Value)| (without_nul(&name), member);
+                let clean = |(name, member): (String, Value)| (without_nul(name), member);
                 *members = std::mem::take(members).into_iter().map(clean).collect();
             }
             members.values_mut().for_each(|member| storable(member, depth - 1));

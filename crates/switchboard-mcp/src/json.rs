@@ -136,6 +136,13 @@ impl Json {
         Self(self.0.slice_ref(part.into().get().as_bytes()))
     }
 
+    /// The same in memory of its own: of a slice, the whole message that it was cut from, and the
+    /// buffer which that was read into, stay for as long as it does.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
     /// Decodes as much as `T` asks for; `T` may borrow from this value.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use switchboard_config::Secret;
 use switchboard_core::Tenant;
@@ -28,12 +28,12 @@ const ROUNDS: usize = 20;
 fn fill(table: &str, series: &str, text: &str, time: &str, json: &str) -> String {
     format!(
         "INSERT INTO {table} (partition_key, mcp_function_call_uuid, name, mcp_type, arguments, \
-         content, status, time_spent, updated_by, created_at, updated_at, subject, duration) \
+         content, status, time_spent, updated_by, created_at, updated_at, subject, upstream, duration) \
          SELECT CASE WHEN n % 10 = 0 THEN 'other' ELSE 'acme' END, {text}, \
          CASE WHEN n % 50000 = 7 THEN 'rare__tool' ELSE 'server__tool_' || (n % 50) END, 'tool', \
          {json}, 'a result of some length, as a tool would give it: ' || n, \
          CASE WHEN n % 20 = 3 THEN 'failed' ELSE 'completed' END, n % 5000, 'ann', {time}, {time}, \
-         'user:' || (n % 100), n {series}"
+         'user:' || (n % 100), CASE WHEN n % 50000 = 7 THEN 'rare' ELSE 'server_' || (n % 13) END, n {series}"
     )
 }
 
@@ -118,6 +118,15 @@ async fn measure(kind: &str, store: Arc<dyn Store>) {
         ..query
     };
     let often = || named("server__tool_7");
+    let of = |column, value: &str| {
+        Query::first(PAGE).only(column, Test::Is(value.into())).by(None, true)
+    };
+    let failed = |query: Query| query.only("status", Test::Is("failed".into())).by(None, true);
+    let completed = |query: Query| query.only("status", Test::Is("completed".into()));
+    let by_id = |query: Query| {
+        let id = |number: u32| Value::from(format!("{number:020}"));
+        query.only(CALLS.key, Test::From(id(500_000))).only(CALLS.key, Test::Below(id(500_180)))
+    };
     let pages = [
         ("newest, by key", Query::first(PAGE).by(None, true)),
         ("newest, by time", Query::first(PAGE).by(Some("updated_at"), true)),
@@ -132,13 +141,26 @@ async fn measure(kind: &str, store: Arc<dyn Store>) {
         ("of a tool, a week by time", between(often()).by(Some("updated_at"), true)),
         ("of a rare tool, newest by time", named("rare__tool").by(Some("updated_at"), true)),
         ("of a rare tool, newest by key", named("rare__tool").by(None, true)),
+        ("of a rare server, newest by key", of("upstream", "rare")),
+        ("of a subject, newest by key", of("subject", "user:7")),
+        ("failed, newest by key", of("status", "failed")),
+        ("failed of a tool, newest by key", failed(named("server__tool_3"))),
+        ("failed of a tool that never does", failed(often())),
+        ("failed of a subject that never does", failed(of("subject", "user:7"))),
+        ("failed of a server, newest by key", failed(of("upstream", "server_7"))),
+        ("completed of a rare tool", completed(named("rare__tool").by(None, true))),
+        ("completed of a rare server", completed(of("upstream", "rare"))),
+        ("completed of a subject", completed(of("subject", "user:7"))),
         (
-            "failed of a tool, newest by key",
-            often().only("status", Test::Is(json!("failed"))).by(None, true),
+            "of a tool and a subject",
+            often().by(None, true).only("subject", Test::Is("user:7".into())),
         ),
-        ("of a subject, newest by key", {
-            Query::first(PAGE).only("subject", Test::Is("user:7".into())).by(None, true)
-        }),
+        ("a week by key", between(Query::first(PAGE)).by(None, true)),
+        ("of a subject, a week by key", between(of("subject", "user:7"))),
+        ("of a server, a week by key", between(of("upstream", "server_7"))),
+        ("completed, a week by key", completed(between(Query::first(PAGE))).by(None, true)),
+        ("an hour of ids, of a server", by_id(of("upstream", "server_7"))),
+        ("page 1,000", Query { skip: 50_000, ..Query::first(PAGE) }),
         ("of a tool, with the count", Query { counts: true, ..often().by(None, true) }),
     ];
     for (what, query) in pages {

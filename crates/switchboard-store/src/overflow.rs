@@ -65,7 +65,7 @@ impl Overflow {
     ) -> Result<Vec<String>, StoreError> {
         let mut blobs = Vec::new();
         for change in changes {
-            if let Some(row) = row_of(change)
+            if let Some(row) = change.row_mut()
                 && let Some(content) = self.take_large(table, row, column)?
             {
                 let name = fresh_name(tenant, &row.key)?;
@@ -333,31 +333,16 @@ impl Store for Overflow {
     }
 }
 
-fn row_of(change: &mut Change) -> Option<&mut Row> {
-    match change {
-        Change::Insert(row) | Change::Put(row) | Change::Merge(row) | Change::Update(row) => {
-            Some(row)
-        }
-        Change::Replace { row, .. } => Some(row),
-        Change::Delete(_) => None,
-    }
-}
-
 /// Those of the `new` blobs that a later change to the same key took the row away from.
 fn superseded(changes: &[Change], new: &[String], column: &str) -> Vec<String> {
     let mut last: HashMap<&str, Option<&str>> = HashMap::new();
     for change in changes {
-        match change {
-            Change::Delete(key) => drop(last.insert(key, None)),
-            Change::Put(row) => drop(last.insert(&row.key, row.text(column))),
-            Change::Insert(row)
-            | Change::Merge(row)
-            | Change::Update(row)
-            | Change::Replace { row, .. } => {
-                if row.columns.contains_key(column) {
-                    last.insert(&row.key, row.text(column));
-                }
-            }
+        let Some(row) = change.row() else {
+            last.insert(change.key(), None);
+            continue;
+        };
+        if matches!(change, Change::Put(_)) || row.columns.contains_key(column) {
+            last.insert(&row.key, row.text(column));
         }
     }
     let named = |name: &String| last.values().any(|last| *last == Some(&**name));

@@ -20,15 +20,12 @@ pub(crate) const DEPTH_LIMIT: usize = 100;
 /// [`StoreError::Invalid`].
 pub(crate) fn changes(table: &Table, changes: &[Change]) -> Result<(), StoreError> {
     for change in changes {
-        match change {
-            Change::Insert(own) | Change::Put(own) | Change::Merge(own) | Change::Update(own) => {
-                row(table, own)?;
-            }
-            Change::Replace { row: own, column, was } => {
-                row(table, own)?;
-                comparable(table, column, was)?;
-            }
-            Change::Delete(own) => key(table, own)?,
+        match change.row() {
+            Some(own) => row(table, own)?,
+            None => key(table, change.key())?,
+        }
+        if let Change::Replace { column, was, .. } = change {
+            comparable(table, column, was)?;
         }
     }
     Ok(())

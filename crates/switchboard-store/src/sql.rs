@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! statement   SQL with its values, built from descriptions of tables and nothing else
+//! writer      a statement while it is put together
+//! paths       the index that a page goes along
 //! dialect     where SQLite and PostgreSQL do not say the same
 //! pools       connections, transactions, and values on their way in and out
 //! migrate     tables made and extended until they are as described
@@ -16,8 +18,12 @@ mod dialect;
 mod fault;
 mod json;
 mod migrate;
+mod paths;
 mod pools;
 mod statement;
+mod writer;
+
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -42,11 +48,12 @@ pub(crate) struct SqlStore {
 /// Keys that one statement asks for: well below the 32,766 values that SQLite binds.
 const KEYS: usize = 1000;
 
-/// Values of which one statement asks for the latest rows, each a statement within it.
-const LATEST: usize = 250;
-
 /// How often changes are tried that the database took back because of others at the same rows.
 const ATTEMPTS: u32 = 4;
+
+/// How many rows one statement brings: a statement of each of these sizes is prepared once, and a
+/// batch of any size is a few of them.
+const ROWS: [usize; 3] = [64, 8, 1];
 
 impl SqlStore {
     /// A store on a database whose tables are as described.
@@ -59,7 +66,7 @@ impl SqlStore {
     }
 
     async fn number(&self, statement: statement::Statement) -> Result<u64, StoreError> {
-        let rows = self.pools.fetch(&statement).await.map_err(StoreError::from)?;
+        let rows = self.pools.fetch(statement).await.map_err(StoreError::from)?;
         let number = rows.first().and_then(|row| row.first()).and_then(Value::as_u64);
         number.ok_or_else(|| StoreError::Broken("a count came back without a number".to_owned()))
     }
@@ -78,7 +85,7 @@ impl SqlStore {
         for segment in segments(query) {
             let limit = wanted - rows.len() as u64;
             let select = statements.list(tenant, query, segment, (skip, limit));
-            let found = self.pools.fetch(&select).await.map_err(StoreError::from)?;
+            let found = self.pools.fetch(select).await.map_err(StoreError::from)?;
             if found.is_empty() && skip > 0 {
                 // All of it was skipped; how many that were, the next one has to know.
                 let passed = self.number(statements.count(tenant, query, Some(segment))).await?;
@@ -94,17 +101,34 @@ impl SqlStore {
         Ok(rows)
     }
 
+    /// Carries out changes in one transaction. `false` where a row is there already that was to be
+    /// inserted `together` with others: nothing is changed then, and which it is is found out by
+    /// carrying them out one by one.
     async fn try_write(
         &self,
         table: &'static Table,
         tenant: &Tenant,
         changes: &[Change],
-    ) -> Result<(), Fault> {
+        together: bool,
+    ) -> Result<bool, Fault> {
         let mut transaction = self.pools.begin().await?;
-        for change in changes {
-            self.carry_out(&mut transaction, table, tenant, change).await?;
+        let mut left = changes;
+        while let Some(first) = left.first() {
+            let rows = if together { run(left) } else { Vec::new() };
+            if rows.len() > 1 {
+                let overwrites = matches!(first, Change::Put(_));
+                let statement = self.statements(table).rows(tenant, &rows, overwrites);
+                let touched = transaction.execute(statement).await?;
+                if !overwrites && touched < rows.len() as u64 {
+                    return Ok(false);
+                }
+            } else {
+                self.carry_out(&mut transaction, table, tenant, first).await?;
+            }
+            left = &left[rows.len().max(1)..];
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn carry_out(
@@ -115,9 +139,9 @@ impl SqlStore {
         change: &Change,
     ) -> Result<(), Fault> {
         let statements = self.statements(table);
-        let touched = transaction.execute(&statements.change(tenant, change)).await?;
+        let touched = transaction.execute(statements.change(tenant, change)).await?;
         let there = touched > 0;
-        let key = || change_key(change).to_owned();
+        let key = || change.key().to_owned();
         let conflict = || Fault::Store(StoreError::Conflict { table: table.name, key: key() });
         let missing = || Fault::Store(StoreError::Missing { table: table.name, key: key() });
         match change {
@@ -126,7 +150,7 @@ impl SqlStore {
             Change::Insert(_) => Err(conflict()),
             Change::Update(_) | Change::Delete(_) => Err(missing()),
             Change::Replace { row, .. } => {
-                let found = transaction.fetch(&statements.read(tenant, &[&row.key])).await?;
+                let found = transaction.fetch(statements.read(tenant, &[&row.key])).await?;
                 Err(if found.is_empty() { missing() } else { conflict() })
             }
         }
@@ -141,11 +165,11 @@ impl Store for SqlStore {
         tenant: &Tenant,
         keys: &[&str],
     ) -> Result<Vec<Row>, StoreError> {
-        let mut found = std::collections::HashMap::new();
+        let mut found = HashMap::new();
         let possible: Vec<&str> = keys.iter().copied().filter(|key| shape::possible(key)).collect();
         for keys in possible.chunks(KEYS) {
             let statement = self.statements(table).read(tenant, keys);
-            for values in self.pools.fetch(&statement).await.map_err(StoreError::from)? {
+            for values in self.pools.fetch(statement).await.map_err(StoreError::from)? {
                 let row = to_row(table, values);
                 found.insert(row.key.clone(), row);
             }
@@ -183,9 +207,9 @@ impl Store for SqlStore {
         let possible: Vec<&str> =
             values.iter().copied().filter(|value| !value.contains('\0')).collect();
         let mut rows = Vec::new();
-        for values in possible.chunks(LATEST) {
+        for values in possible.chunks(KEYS) {
             let statement = self.statements(table).latest(tenant, column, values);
-            let found = self.pools.fetch(&statement).await.map_err(StoreError::from)?;
+            let found = self.pools.fetch(statement).await.map_err(StoreError::from)?;
             rows.extend(found.into_iter().map(|values| to_row(table, values)));
         }
         Ok(rows)
@@ -201,13 +225,15 @@ impl Store for SqlStore {
         if changes.is_empty() {
             return Ok(());
         }
-        for _ in 1..ATTEMPTS {
-            match self.try_write(table, tenant, &changes).await {
-                Err(Fault::Collided(_)) => {}
-                outcome => return outcome.map_err(StoreError::from),
+        let (mut together, mut attempt) = (true, 1);
+        loop {
+            match self.try_write(table, tenant, &changes, together).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => together = false,
+                Err(Fault::Collided(_)) if attempt < ATTEMPTS => attempt += 1,
+                Err(fault) => return Err(fault.into()),
             }
         }
-        self.try_write(table, tenant, &changes).await.map_err(StoreError::from)
     }
 
     async fn add(
@@ -221,7 +247,7 @@ impl Store for SqlStore {
         shape::counter(table, key, column)?;
         let statement = self.statements(table).add(tenant, key, column, by);
         let mut transaction = self.pools.begin().await?;
-        let rows = transaction.fetch(&statement).await?;
+        let rows = transaction.fetch(statement).await?;
         transaction.commit().await?;
         let sum = rows.first().and_then(|row| row.first()).and_then(Value::as_i64);
         sum.ok_or_else(|| StoreError::Broken("a sum came back without a number".to_owned()))
@@ -237,13 +263,13 @@ impl Store for SqlStore {
         shape::bound(table, column, bound)?;
         let statement = self.statements(table).sweep(column, bound, limit);
         let mut transaction = self.pools.begin().await?;
-        let swept = transaction.execute(&statement).await?;
+        let swept = transaction.execute(statement).await?;
         transaction.commit().await?;
         Ok(swept)
     }
 
     async fn tenants(&self, table: &'static Table) -> Result<Vec<Tenant>, StoreError> {
-        let rows = self.pools.fetch(&self.statements(table).tenants()).await?;
+        let rows = self.pools.fetch(self.statements(table).tenants()).await?;
         let names = rows.iter().filter_map(|row| row.first()).filter_map(Value::as_str);
         let parsed = names.map(|name| {
             Tenant::parse(name).map_err(|error| {
@@ -254,14 +280,20 @@ impl Store for SqlStore {
     }
 }
 
-fn change_key(change: &Change) -> &str {
-    match change {
-        Change::Insert(row) | Change::Put(row) | Change::Merge(row) | Change::Update(row) => {
-            &row.key
-        }
-        Change::Replace { row, .. } => &row.key,
-        Change::Delete(key) => key,
-    }
+/// The rows at the beginning of `changes` that one statement can bring: all inserted or all put,
+/// each key once.
+fn run(changes: &[Change]) -> Vec<&Row> {
+    let mut keys = HashSet::new();
+    let overwrites = matches!(changes.first(), Some(Change::Put(_)));
+    let rows = changes.iter().map_while(|change| match change {
+        Change::Put(row) if overwrites && keys.insert(&row.key) => Some(row),
+        Change::Insert(row) if !overwrites && keys.insert(&row.key) => Some(row),
+        _ => None,
+    });
+    let mut rows: Vec<&Row> = rows.take(ROWS[0]).collect();
+    let size = ROWS.into_iter().find(|size| *size <= rows.len());
+    rows.truncate(size.unwrap_or_default());
+    rows
 }
 
 /// The key and the columns in the order of the description, as `Statements::list` selects them.

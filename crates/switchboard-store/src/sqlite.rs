@@ -25,6 +25,10 @@ const TURN: Duration = Duration::from_secs(10);
 /// Reading connections. A page takes about a millisecond; two cores are busy with as many.
 const READERS: u32 = 4;
 
+/// Pages of the database that a reading connection keeps, in KiB (negative: of memory). A page of
+/// history is read by some dozens of them; the system keeps the file for all connections together.
+const READER_CACHE: &str = "-512";
+
 /// What the log of changes shrinks to again after it was long.
 const LOG_LIMIT: &str = "67108864";
 
@@ -52,7 +56,10 @@ pub(crate) async fn open(path: &Path) -> Result<SqlStore, OpenError> {
     // The first connection makes the file a database and sets its journal, before any reader.
     let writer = pool(1).connect_with(options.clone()).await;
     let writer = writer.map_err(|error| refused(path, error))?;
-    let readers: SqlitePool = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
+    let readers: SqlitePool = {
+        let options = options.pragma("query_only", "ON").pragma("cache_size", READER_CACHE);
+        pool(READERS).connect_lazy_with(options)
+    };
     let pools = Pools::Sqlite { writer, readers };
     migrate(&pools, &Dialect::Sqlite).await.map_err(|error| not_migrated(path, error))?;
     Ok(SqlStore::new(pools, Dialect::Sqlite))

@@ -286,15 +286,8 @@ impl Store for Vault {
     ) -> Result<(), StoreError> {
         // Sealed, a value that no store may be given would look like any other.
         shape::changes(table, &changes)?;
-        for change in &mut changes {
-            match change {
-                Change::Insert(row)
-                | Change::Put(row)
-                | Change::Merge(row)
-                | Change::Update(row)
-                | Change::Replace { row, .. } => self.seal_row(table, tenant, row)?,
-                Change::Delete(_) => {}
-            }
+        for row in changes.iter_mut().filter_map(Change::row_mut) {
+            self.seal_row(table, tenant, row)?;
         }
         self.inner.write(table, tenant, changes).await
     }

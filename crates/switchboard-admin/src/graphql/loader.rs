@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 use async_graphql::{ComplexObject, Context};
@@ -31,8 +32,9 @@ pub(super) struct ServerName(String);
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct LastCallOf(String);
 
-/// A row, or that there is none: that is remembered too.
-type Found<K> = Result<HashMap<K, Option<Row>>, Fault>;
+/// A row, or that there is none: that is remembered too. The library hands out what it remembers by
+/// cloning it, for every field that asks.
+type Found<K> = Result<HashMap<K, Option<Arc<Row>>>, Fault>;
 
 impl Rows {
     async fn read<K: Clone + Eq + Hash>(
@@ -44,13 +46,14 @@ impl Rows {
         self.0.access.require(Right::Inspect(area(table)))?;
         let texts: Vec<_> = keys.iter().map(&text).collect();
         let rows = self.0.ports.store.read(table, self.0.tenant(), &texts).await?;
-        let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.key.clone(), row)).collect();
+        let mut rows: HashMap<_, _> =
+            rows.into_iter().map(|row| (row.key.clone(), Arc::new(row))).collect();
         Ok(keys.iter().map(|key| (key.clone(), rows.remove(text(key)))).collect())
     }
 }
 
 impl Loader<ModuleName> for Rows {
-    type Value = Option<Row>;
+    type Value = Option<Arc<Row>>;
     type Error = Fault;
 
     async fn load(&self, keys: &[ModuleName]) -> Found<ModuleName> {
@@ -59,7 +62,7 @@ impl Loader<ModuleName> for Rows {
 }
 
 impl Loader<SettingId> for Rows {
-    type Value = Option<Row>;
+    type Value = Option<Arc<Row>>;
     type Error = Fault;
 
     async fn load(&self, keys: &[SettingId]) -> Found<SettingId> {
@@ -68,7 +71,7 @@ impl Loader<SettingId> for Rows {
 }
 
 impl Loader<ServerName> for Rows {
-    type Value = Option<Row>;
+    type Value = Option<Arc<Row>>;
     type Error = Fault;
 
     async fn load(&self, keys: &[ServerName]) -> Found<ServerName> {
@@ -77,7 +80,7 @@ impl Loader<ServerName> for Rows {
 }
 
 impl Loader<LastCallOf> for Rows {
-    type Value = Option<Row>;
+    type Value = Option<Arc<Row>>;
     type Error = Fault;
 
     async fn load(&self, keys: &[LastCallOf]) -> Found<LastCallOf> {
@@ -85,7 +88,7 @@ impl Loader<LastCallOf> for Rows {
         let names: Vec<_> = keys.iter().map(|key| &*key.0).collect();
         let (store, tenant) = (&self.0.ports.store, self.0.tenant());
         let calls = store.latest(&tables::CALLS, tenant, "name", &names).await?;
-        let named = |row: Row| Some((row.text("name")?.to_owned(), row));
+        let named = |row: Row| Some((row.text("name")?.to_owned(), Arc::new(row)));
         let mut calls: HashMap<_, _> = calls.into_iter().filter_map(named).collect();
         Ok(keys.iter().map(|key| (key.clone(), calls.remove(&key.0))).collect())
     }
@@ -109,7 +112,7 @@ pub(super) async fn warm_functions(context: &Context<'_>, functions: &[Row]) {
         // What is not permitted or fails is said by the fields themselves, here and below.
         let modules = loader.load_many(names).await.unwrap_or_default();
         if wants_settings {
-            warm_settings(context, modules.values().flatten()).await;
+            warm_settings(context, modules.values().flatten().map(Arc::as_ref)).await;
         }
     };
     let of_calls = async {
@@ -203,14 +206,14 @@ impl ServerNode {
     /// What it is, where the store has it; null for servers of the configuration file.
     async fn definition(&self, context: &Context<'_>) -> async_graphql::Result<Option<Server>> {
         let row = rows(context).load_one(ServerName(self.state.name.clone())).await?.flatten();
-        Ok(row.as_ref().map(Server::from))
+        Ok(row.as_deref().map(Server::from))
     }
 }
 
 async fn module_of(
     context: &Context<'_>,
     name: Option<&str>,
-) -> async_graphql::Result<Option<Row>> {
+) -> async_graphql::Result<Option<Arc<Row>>> {
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
     Ok(rows(context).load_one(ModuleName(name.to_owned())).await?.flatten())
 }
@@ -225,6 +228,6 @@ async fn settings_of(
     }
     let found = rows(context).load_many(ids.clone()).await?;
     let tenant = desk(context).tenant();
-    let settings = ids.iter().filter_map(|id| found.get(id)?.as_ref());
+    let settings = ids.iter().filter_map(|id| found.get(id)?.as_deref());
     Ok(settings.map(|row| Setting::of(tenant, row)).collect())
 }

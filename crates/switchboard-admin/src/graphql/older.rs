@@ -3,7 +3,7 @@
 mod mutation;
 
 use async_graphql::{Context, Object, Result};
-use switchboard_core::store::{Test, tables};
+use switchboard_core::store::{Query, Test, tables};
 
 pub(super) use mutation::OlderMutation;
 
@@ -59,7 +59,7 @@ impl OlderQuery {
             function_name,
             status,
         };
-        let listed = desk(context).functions(filter, page.query()).await?;
+        let listed = desk(context).functions(filter, numbered(context, page)).await?;
         warm_functions(context, &listed.rows).await;
         let tenant = desk(context).tenant();
         Ok(Some(FunctionList {
@@ -93,7 +93,7 @@ impl OlderQuery {
     ) -> Result<Option<CallList>> {
         let page = Numbered::new(page_number, limit)?;
         let is_bound = updated_at_gt.is_some() || updated_at_lt.is_some();
-        let query = page.query().by(is_bound.then_some("updated_at"), false);
+        let query = numbered(context, page).by(is_bound.then_some("updated_at"), false);
         let filter = CallFilter {
             mcp_type,
             name,
@@ -134,7 +134,7 @@ impl OlderQuery {
         function_name: Option<String>,
     ) -> Result<Option<ModuleList>> {
         let page = Numbered::new(page_number, limit)?;
-        let mut query = page.query();
+        let mut query = numbered(context, page);
         if let Some(name) = module_name {
             query = query.only(tables::MODULES.key, Test::Is(name.into()));
         }
@@ -167,7 +167,7 @@ impl OlderQuery {
         setting_id: Option<String>,
     ) -> Result<Option<SettingList>> {
         let page = Numbered::new(page_number, limit)?;
-        let mut query = page.query();
+        let mut query = numbered(context, page);
         if let Some(part) = setting_id {
             query = query.only(tables::SETTINGS.key, Test::Contains(part));
         }
@@ -180,4 +180,10 @@ impl OlderQuery {
             mcp_setting_list: Some(listed.rows.iter().map(|r| Setting::of(tenant, r)).collect()),
         }))
     }
+}
+
+/// The query for a page by its number. All are counted only for who asks how many there are: of a
+/// million calls that takes longer than the page.
+fn numbered(context: &Context<'_>, page: Numbered) -> Query {
+    Query { counts: context.look_ahead().field("total").exists(), ..page.query() }
 }

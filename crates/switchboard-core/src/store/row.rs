@@ -13,8 +13,10 @@ pub struct Table {
     /// All others, without the tenant's.
     pub columns: &'static [Column],
     /// What rows are found by: each is equal values of all columns but the last, in the order of
-    /// the last and then of the key. Of DynamoDB they are local secondary indexes where they have
-    /// one column; it finds the rest by reading.
+    /// the last and then of the key. They are listed from the least telling to the most: where rows
+    /// are asked for by several columns, the last index that begins with one of them is taken. Of
+    /// DynamoDB the first five of one column are local secondary indexes; it finds the rest by
+    /// reading.
     pub indexes: &'static [&'static [&'static str]],
     /// The column whose value goes to a blob where it is large, and the Boolean column that says so.
     pub overflow: Option<(&'static str, &'static str)>,

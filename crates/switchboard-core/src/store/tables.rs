@@ -96,10 +96,11 @@ pub static CALLS: Table = Table {
     // a tool that is rarely called.
     indexes: &[
         &["mcp_type"],
-        &["name"],
+        &["status"],
         &["updated_at"],
         &["subject"],
-        &["status"],
+        &["name"],
+        &["upstream"],
         &["name", "updated_at"],
     ],
     overflow: Some(("content", "content_in_s3")),

@@ -148,16 +148,22 @@ fn definition(
     Ok(request)
 }
 
+/// Local secondary indexes that a table may have
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/LSI.html>).
+const INDEXES: usize = 5;
+
 /// The columns that a table of ours has an index for: texts and times, which sort as texts.
 pub(super) fn indexed(table: &Table) -> impl Iterator<Item = &'static str> {
     let single = table.indexes.iter().filter_map(|index| match index {
         [column] => Some(*column),
         _ => None,
     });
-    single.filter(|column| {
-        let kind = table.column(column).map(|column| column.kind);
-        matches!(kind, Some(ColumnKind::Text | ColumnKind::Time))
-    })
+    single
+        .filter(|column| {
+            let kind = table.column(column).map(|column| column.kind);
+            matches!(kind, Some(ColumnKind::Text | ColumnKind::Time))
+        })
+        .take(INDEXES)
 }
 
 /// The name of the index for a column.

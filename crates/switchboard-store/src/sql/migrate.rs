@@ -10,6 +10,7 @@ use switchboard_core::store::{ColumnKind, PARTITION, StoreError, Table, tables};
 
 use super::dialect::{Dialect, quoted};
 use super::fault::Fault;
+use super::paths::usual;
 use super::pools::{Pools, Transaction};
 use super::statement::{Bound, Statement};
 
@@ -122,7 +123,7 @@ impl Run<'_> {
             values: Vec::new(),
             returns: vec![ColumnKind::Integer],
         };
-        let rows = self.transaction.fetch(&select).await?;
+        let rows = self.transaction.fetch(select).await?;
         Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_i64).unwrap_or_default())
     }
 
@@ -152,7 +153,13 @@ impl Run<'_> {
             }
         }
         for columns in table.indexes {
-            self.execute(self.dialect.index(table, PARTITION, columns)).await?;
+            self.execute(self.dialect.index(table, PARTITION, columns, None)).await?;
+        }
+        if let Some(usual) = usual(table) {
+            for with in usual.with {
+                let (columns, only) = (usual.index(with), usual.excluded());
+                self.execute(self.dialect.index(table, PARTITION, &columns, Some(&only))).await?;
+            }
         }
         Ok(())
     }
@@ -173,7 +180,7 @@ impl Run<'_> {
 
     async fn texts(&mut self, sql: String, values: Vec<Bound>) -> Result<Vec<String>, Fault> {
         let statement = Statement { sql, values, returns: vec![ColumnKind::Text] };
-        let rows = self.transaction.fetch(&statement).await?;
+        let rows = self.transaction.fetch(statement).await?;
         let texts = rows.into_iter().flatten().filter_map(|value| match value {
             Value::String(text) => Some(text),
             _ => None,
@@ -187,7 +194,7 @@ impl Run<'_> {
 
     async fn with(&mut self, sql: String, values: Vec<Bound>) -> Result<(), Fault> {
         let statement = Statement { sql, values, returns: Vec::new() };
-        self.transaction.execute(&statement).await?;
+        self.transaction.execute(statement).await?;
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ pub(crate) enum Transaction {
 
 impl Pools {
     /// Reads.
-    pub(crate) async fn fetch(&self, statement: &Statement) -> Result<Vec<Vec<Value>>, Fault> {
+    pub(crate) async fn fetch(&self, statement: Statement) -> Result<Vec<Vec<Value>>, Fault> {
         match self {
             Self::Sqlite { readers, .. } => fetch_sqlite(readers, statement).await,
             Self::Postgres(pool) => fetch_postgres(pool, statement).await,
@@ -53,21 +53,21 @@ impl Pools {
 
 impl Transaction {
     /// How many rows it touched.
-    pub(crate) async fn execute(&mut self, statement: &Statement) -> Result<u64, Fault> {
-        let sql = AssertSqlSafe(statement.sql.as_str());
+    pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, Fault> {
+        let sql = AssertSqlSafe(statement.sql);
         Ok(match self {
             Self::Sqlite(transaction) => {
-                let query = sqlx::query_with(sql, sqlite_arguments(&statement.values)?);
+                let query = sqlx::query_with(sql, sqlite_arguments(statement.values)?);
                 query.execute(&mut **transaction).await?.rows_affected()
             }
             Self::Postgres(transaction) => {
-                let query = sqlx::query_with(sql, postgres_arguments(&statement.values)?);
+                let query = sqlx::query_with(sql, postgres_arguments(statement.values)?);
                 query.execute(&mut **transaction).await?.rows_affected()
             }
         })
     }
 
-    pub(crate) async fn fetch(&mut self, statement: &Statement) -> Result<Vec<Vec<Value>>, Fault> {
+    pub(crate) async fn fetch(&mut self, statement: Statement) -> Result<Vec<Vec<Value>>, Fault> {
         match self {
             Self::Sqlite(transaction) => fetch_sqlite(&mut **transaction, statement).await,
             Self::Postgres(transaction) => fetch_postgres(&mut **transaction, statement).await,
@@ -85,47 +85,47 @@ impl Transaction {
 
 async fn fetch_sqlite<'e>(
     executor: impl Executor<'e, Database = Sqlite>,
-    statement: &Statement,
+    statement: Statement,
 ) -> Result<Vec<Vec<Value>>, Fault> {
-    let sql = AssertSqlSafe(statement.sql.as_str());
-    let query = sqlx::query_with(sql, sqlite_arguments(&statement.values)?);
+    let sql = AssertSqlSafe(statement.sql);
+    let query = sqlx::query_with(sql, sqlite_arguments(statement.values)?);
     let rows = query.fetch_all(executor).await?;
     rows.iter().map(|row| decoded(row, &statement.returns)).collect()
 }
 
 async fn fetch_postgres<'e>(
     executor: impl Executor<'e, Database = Postgres>,
-    statement: &Statement,
+    statement: Statement,
 ) -> Result<Vec<Vec<Value>>, Fault> {
-    let sql = AssertSqlSafe(statement.sql.as_str());
-    let query = sqlx::query_with(sql, postgres_arguments(&statement.values)?);
+    let sql = AssertSqlSafe(statement.sql);
+    let query = sqlx::query_with(sql, postgres_arguments(statement.values)?);
     let rows = query.fetch_all(executor).await?;
     rows.iter().map(|row| decoded(row, &statement.returns)).collect()
 }
 
-fn sqlite_arguments(values: &[Bound]) -> Result<SqliteArguments, Fault> {
+fn sqlite_arguments(values: Vec<Bound>) -> Result<SqliteArguments, Fault> {
     let mut arguments = SqliteArguments::default();
     for value in values {
         let added = match value {
-            Bound::Text(text) => arguments.add(text.as_deref()),
-            Bound::Integer(number) => arguments.add(*number),
-            Bound::Boolean(flag) => arguments.add(*flag),
+            Bound::Text(text) => arguments.add(text),
+            Bound::Integer(number) => arguments.add(number),
+            Bound::Boolean(flag) => arguments.add(flag),
             // What `json_each` takes apart again.
-            Bound::Texts(texts) => arguments.add(Value::from(texts.as_slice()).to_string()),
+            Bound::Texts(texts) => arguments.add(Value::from(texts).to_string()),
         };
         added.map_err(not_bound)?;
     }
     Ok(arguments)
 }
 
-fn postgres_arguments(values: &[Bound]) -> Result<PgArguments, Fault> {
+fn postgres_arguments(values: Vec<Bound>) -> Result<PgArguments, Fault> {
     let mut arguments = PgArguments::default();
     for value in values {
         let added = match value {
-            Bound::Text(text) => arguments.add(text.as_deref()),
-            Bound::Integer(number) => arguments.add(*number),
-            Bound::Boolean(flag) => arguments.add(*flag),
-            Bound::Texts(texts) => arguments.add(texts.as_slice()),
+            Bound::Text(text) => arguments.add(text),
+            Bound::Integer(number) => arguments.add(number),
+            Bound::Boolean(flag) => arguments.add(flag),
+            Bound::Texts(texts) => arguments.add(texts),
         };
         added.map_err(not_bound)?;
     }

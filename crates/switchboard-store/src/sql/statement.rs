@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 use switchboard_core::Tenant;
-use switchboard_core::store::{
-    Change, ColumnKind, Condition, Mark, PARTITION, Query, Row, Table, Test,
-};
+use switchboard_core::store::{Change, ColumnKind, Mark, PARTITION, Query, Row, Table};
 
 use super::dialect::{Dialect, quoted};
-use super::json;
+use super::paths::finds_keys_first;
+use super::writer::Writer;
 
 /// One statement, and what comes back of it.
 #[derive(Debug)]
@@ -85,41 +84,38 @@ impl<'a> Statements<'a> {
     ) -> Statement {
         let mut writer = self.writer();
         writer.select_rows();
-        writer.that_fit(tenant, query, segment);
-        writer.sql.push_str(" ORDER BY ");
-        if let Some(column) = query.order.column {
-            let direction = self.dialect.direction(query.order.descends);
-            writer.sql.push_str(&format!("{} {direction}, ", quoted(column)));
-        }
-        let direction = if query.order.descends { "DESC" } else { "ASC" };
-        writer.sql.push_str(&format!("{} {direction}", quoted(self.table.key)));
-        let (skip, limit) = page;
-        writer.sql.push_str(" LIMIT ");
-        writer.integer(limit);
-        if skip > 0 {
-            writer.sql.push_str(" OFFSET ");
-            writer.integer(skip);
+        if finds_keys_first(self.table, query) {
+            let key = quoted(self.table.key);
+            writer.of_tenant(tenant);
+            let table = writer.name();
+            writer.sql.push_str(&format!(" AND {key} IN (SELECT {key} FROM {table}"));
+            writer.that_fit(tenant, query, segment);
+            writer.in_order(query, Some(page));
+            writer.sql.push(')');
+            writer.in_order(query, None);
+        } else {
+            writer.that_fit(tenant, query, segment);
+            writer.in_order(query, Some(page));
         }
         writer.returning(self.row_kinds())
     }
 
     /// Of the rows that have one of `values` in a column of text, the one with the greatest key for
     /// each: one look into the index of the column for each value, where grouping would walk through
-    /// all of them.
+    /// all of them. However many values, it is one statement to prepare.
     pub(crate) fn latest(self, tenant: &Tenant, column: &str, values: &[&str]) -> Statement {
         let mut writer = self.writer();
         writer.select_rows();
         writer.of_tenant(tenant);
-        let key = quoted(self.table.key);
-        for (number, value) in values.iter().enumerate() {
-            let begin = if number == 0 { format!(" AND {key} IN (") } else { ", ".to_owned() };
-            writer.sql.push_str(&format!("{begin}(SELECT max({key}) FROM {}", writer.name()));
-            writer.of_tenant(tenant);
-            writer.sql.push_str(&format!(" AND {} = ", quoted(column)));
-            writer.text(value);
-            writer.sql.push(')');
-        }
-        writer.sql.push(')');
+        let (key, table) = (quoted(self.table.key), writer.name());
+        let own = quoted(column);
+        writer.sql.push_str(&format!(" AND {key} IN (SELECT (SELECT max({key}) FROM {table}"));
+        writer.of_tenant(tenant);
+        writer.sql.push_str(&format!(" AND {own} = each_one.value) FROM "));
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        let number = writer.bind(Bound::Texts(values));
+        writer.sql.push_str(&self.dialect.each(number));
+        writer.sql.push_str(" AS each_one)");
         writer.returning(self.row_kinds())
     }
 
@@ -139,15 +135,16 @@ impl<'a> Statements<'a> {
     pub(crate) fn change(self, tenant: &Tenant, change: &Change) -> Statement {
         match change {
             Change::Insert(row) => {
-                self.insert(tenant, row, &self.named(row), |_| " ON CONFLICT DO NOTHING".to_owned())
+                let columns = self.named(row);
+                self.insert(tenant, &[row], &columns, " ON CONFLICT DO NOTHING")
             }
             Change::Put(row) => {
-                let all: Vec<_> =
-                    self.table.columns.iter().map(|own| (own.name, own.kind)).collect();
-                self.insert(tenant, row, &all, |columns| self.overwriting(columns))
+                let columns = self.all_columns();
+                self.insert(tenant, &[row], &columns, &self.overwriting(&columns))
             }
             Change::Merge(row) => {
-                self.insert(tenant, row, &self.named(row), |columns| self.overwriting(columns))
+                let columns = self.named(row);
+                self.insert(tenant, &[row], &columns, &self.overwriting(&columns))
             }
             Change::Update(row) => self.update(tenant, row, None),
             Change::Replace { row, column, was } => self.update(tenant, row, Some((column, was))),
@@ -219,30 +216,44 @@ impl<'a> Statements<'a> {
         )
     }
 
+    /// Inserts rows, or puts them, by one statement. Rows that are to be inserted and are there
+    /// already are not touched, and not counted.
+    pub(crate) fn rows(self, tenant: &Tenant, rows: &[&Row], overwrites: bool) -> Statement {
+        let columns = self.all_columns();
+        let on_conflict = match overwrites {
+            true => self.overwriting(&columns),
+            false => " ON CONFLICT DO NOTHING".to_owned(),
+        };
+        self.insert(tenant, rows, &columns, &on_conflict)
+    }
+
     fn insert(
         self,
         tenant: &Tenant,
-        row: &Row,
+        rows: &[&Row],
         columns: &[(&'static str, ColumnKind)],
-        on_conflict: impl Fn(&[(&'static str, ColumnKind)]) -> String,
+        on_conflict: &str,
     ) -> Statement {
         let mut writer = self.writer();
         let names: String = columns.iter().map(|(name, _)| format!(", {}", quoted(name))).collect();
         writer.sql = format!(
-            "INSERT INTO {} ({}, {}{names}) VALUES (",
+            "INSERT INTO {} ({}, {}{names}) VALUES ",
             writer.name(),
             quoted(PARTITION),
             quoted(self.table.key),
         );
-        writer.text(tenant.as_str());
-        writer.sql.push_str(", ");
-        writer.text(&row.key);
-        for (name, kind) in columns {
+        for (number, row) in rows.iter().enumerate() {
+            writer.sql.push_str(if number == 0 { "(" } else { ", (" });
+            writer.text(tenant.as_str());
             writer.sql.push_str(", ");
-            writer.value(*kind, row.get(name));
+            writer.text(&row.key);
+            for (name, kind) in columns {
+                writer.sql.push_str(", ");
+                writer.value(*kind, row.get(name));
+            }
+            writer.sql.push(')');
         }
-        writer.sql.push(')');
-        writer.sql.push_str(&on_conflict(columns));
+        writer.sql.push_str(on_conflict);
         writer.returning(Vec::new())
     }
 
@@ -284,170 +295,20 @@ impl<'a> Statements<'a> {
         named.map(|own| (own.name, own.kind)).collect()
     }
 
+    fn all_columns(self) -> Vec<(&'static str, ColumnKind)> {
+        self.table.columns.iter().map(|own| (own.name, own.kind)).collect()
+    }
+
     fn row_kinds(self) -> Vec<ColumnKind> {
         let columns = self.table.columns.iter().map(|column| column.kind);
         [ColumnKind::Text].into_iter().chain(columns).collect()
     }
 
-    fn kind(self, column: &str) -> ColumnKind {
+    pub(super) fn kind(self, column: &str) -> ColumnKind {
         self.table.column(column).map_or(ColumnKind::Text, |column| column.kind)
     }
 
     fn writer(self) -> Writer<'a> {
         Writer { statements: self, sql: String::new(), values: Vec::new() }
-    }
-}
-
-/// A statement that is being written.
-struct Writer<'a> {
-    statements: Statements<'a>,
-    sql: String,
-    values: Vec<Bound>,
-}
-
-impl Writer<'_> {
-    fn name(&self) -> String {
-        self.statements.dialect.table(self.statements.table.name)
-    }
-
-    fn returning(self, returns: Vec<ColumnKind>) -> Statement {
-        Statement { sql: self.sql, values: self.values, returns }
-    }
-
-    fn select_rows(&mut self) {
-        let Statements { dialect, table } = self.statements;
-        let columns: String = table
-            .columns
-            .iter()
-            .map(|column| format!(", {}", dialect.selected(column.name, column.kind)))
-            .collect();
-        self.sql = format!("SELECT {}{columns} FROM {}", quoted(table.key), self.name());
-    }
-
-    fn of_tenant(&mut self, tenant: &Tenant) {
-        self.sql.push_str(&format!(" WHERE {} = ", quoted(PARTITION)));
-        self.text(tenant.as_str());
-    }
-
-    fn of_row(&mut self, tenant: &Tenant, key: &str) {
-        self.of_tenant(tenant);
-        self.sql.push_str(&format!(" AND {} = ", quoted(self.statements.table.key)));
-        self.text(key);
-    }
-
-    fn that_fit(&mut self, tenant: &Tenant, query: &Query, segment: Segment<'_>) {
-        self.of_tenant(tenant);
-        for condition in &query.conditions {
-            self.sql.push_str(" AND ");
-            self.condition(condition);
-        }
-        self.within(query, segment);
-    }
-
-    fn condition(&mut self, Condition { column, test }: &Condition) {
-        let kind = self.statements.kind(column);
-        let name = quoted(column);
-        match test {
-            Test::Is(Value::Null) => self.sql.push_str(&format!("{name} IS NULL")),
-            Test::Is(value) => self.compared(&name, "=", kind, value),
-            Test::In(values) => self.among(&name, kind, values),
-            Test::Contains(part) => {
-                let number = self.bind(Bound::Text(Some(part.clone())));
-                self.sql.push_str(&self.statements.dialect.contains(&name, number));
-            }
-            Test::From(value) => self.compared(&name, ">=", kind, value),
-            Test::Below(value) => self.compared(&name, "<", kind, value),
-        }
-    }
-
-    fn compared(&mut self, name: &str, sign: &str, kind: ColumnKind, value: &Value) {
-        self.sql.push_str(&format!("{name} {sign} "));
-        self.value(kind, Some(value));
-    }
-
-    fn among(&mut self, name: &str, kind: ColumnKind, values: &[Value]) {
-        let mut ways: Vec<String> = Vec::new();
-        if values.iter().any(Value::is_null) {
-            ways.push(format!("{name} IS NULL"));
-        }
-        let values: Vec<&Value> = values.iter().filter(|value| !value.is_null()).collect();
-        if matches!(kind, ColumnKind::Text | ColumnKind::Time) && !values.is_empty() {
-            let texts = values.iter().filter_map(|value| value.as_str()).map(str::to_owned);
-            let number = self.bind(Bound::Texts(texts.collect()));
-            ways.push(self.statements.dialect.among(name, number));
-        } else {
-            for value in values {
-                let number = self.bind(bound(kind, Some(value)));
-                ways.push(format!("{name} = {}", self.statements.dialect.value(number, kind)));
-            }
-        }
-        if ways.is_empty() {
-            ways.push("1 = 0".to_owned());
-        }
-        self.sql.push_str(&format!("({})", ways.join(" OR ")));
-    }
-
-    fn within(&mut self, query: &Query, segment: Segment<'_>) {
-        let key = quoted(self.statements.table.key);
-        let column = query.order.column.map(quoted).unwrap_or_default();
-        let beyond = if query.order.descends { "<" } else { ">" };
-        match segment {
-            Segment::All => {}
-            Segment::AllValues => self.sql.push_str(&format!(" AND {column} IS NOT NULL")),
-            Segment::AllNulls => self.sql.push_str(&format!(" AND {column} IS NULL")),
-            Segment::Keys(after) => {
-                self.sql.push_str(&format!(" AND {key} {beyond} "));
-                self.text(after);
-            }
-            Segment::Nulls(after) => {
-                self.sql.push_str(&format!(" AND {column} IS NULL AND {key} {beyond} "));
-                self.text(after);
-            }
-            Segment::Values(value, after) => {
-                self.sql.push_str(&format!(" AND ({column}, {key}) {beyond} ("));
-                let kind = query
-                    .order
-                    .column
-                    .map_or(ColumnKind::Text, |column| self.statements.kind(column));
-                self.value(kind, Some(value));
-                self.sql.push_str(", ");
-                self.text(after);
-                self.sql.push(')');
-            }
-        }
-    }
-
-    fn value(&mut self, kind: ColumnKind, value: Option<&Value>) {
-        let number = self.bind(bound(kind, value));
-        self.sql.push_str(&self.statements.dialect.value(number, kind));
-    }
-
-    fn text(&mut self, text: &str) {
-        let number = self.bind(Bound::Text(Some(text.to_owned())));
-        self.sql.push_str(&format!("${number}"));
-    }
-
-    /// More than an `i64` holds is more rows than there can be.
-    fn integer(&mut self, value: u64) {
-        let number = self.bind(Bound::Integer(Some(i64::try_from(value).unwrap_or(i64::MAX))));
-        self.sql.push_str(&format!("${number}"));
-    }
-
-    fn bind(&mut self, value: Bound) -> usize {
-        self.values.push(value);
-        self.values.len()
-    }
-}
-
-/// A value that was found to fit its kind.
-fn bound(kind: ColumnKind, value: Option<&Value>) -> Bound {
-    let value = value.filter(|value| !value.is_null());
-    match kind {
-        ColumnKind::Text | ColumnKind::Time => {
-            Bound::Text(value.and_then(Value::as_str).map(str::to_owned))
-        }
-        ColumnKind::Integer => Bound::Integer(value.and_then(Value::as_i64)),
-        ColumnKind::Boolean => Bound::Boolean(value.and_then(Value::as_bool)),
-        ColumnKind::Json => Bound::Text(value.map(json::text)),
     }
 }

@@ -98,6 +98,7 @@ async fn what_an_older_build_did_not_have_is_added() {
     execute(
         directory.path(),
         "DROP TABLE mcp_functions; DROP INDEX mcp_function_calls_subject; \
+         DROP INDEX mcp_function_calls_subject_status; \
          ALTER TABLE mcp_function_calls DROP COLUMN trace_id; \
          ALTER TABLE mcp_function_calls DROP COLUMN subject; UPDATE schema SET version = 0",
     )

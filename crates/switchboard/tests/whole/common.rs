@@ -169,6 +169,18 @@ pub(crate) fn kill_9(pid: u32) {
     assert!(killed.success());
 }
 
+/// Asks PostgreSQL, as the tests of the store do.
+pub(crate) fn psql(statement: &str) -> String {
+    let mut command = Command::new("psql");
+    let output = command.args([&postgres(), "-Atc", statement]).output().unwrap();
+    succeeded("psql", &output).trim().to_owned()
+}
+
+pub(crate) fn postgres() -> String {
+    std::env::var("SWITCHBOARD_TEST_POSTGRES")
+        .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned())
+}
+
 /// A child process that is ended with the test.
 pub(crate) struct Running(pub(crate) Child);
 

@@ -8,6 +8,7 @@ mod administration;
 mod attacks;
 mod common;
 mod differential;
+mod durability;
 mod keys;
 mod lifetime;
 mod matrix;

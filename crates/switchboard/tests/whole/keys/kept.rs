@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::{demo, post, started, status};
-use crate::common::{Home, peers, succeeded, wait};
+use crate::common::{Home, peers, postgres, psql, wait};
 
 /// A daemon with the demonstration server and these settings of the history.
 fn recording(history: &str) -> Home {
@@ -161,18 +161,6 @@ pub(super) fn store_sqlite() {
     assert_eq!(recorded(&home).len(), 1);
     let state = home.path("s/default");
     assert!(state.join("elsewhere.db").exists() && !state.join("store.db").exists());
-}
-
-/// Asks PostgreSQL, as the tests of the store do.
-fn psql(statement: &str) -> String {
-    let mut command = Command::new("psql");
-    let output = command.args([&postgres(), "-Atc", statement]).output().unwrap();
-    succeeded("psql", &output).trim().to_owned()
-}
-
-fn postgres() -> String {
-    std::env::var("SWITCHBOARD_TEST_POSTGRES")
-        .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned())
 }
 
 pub(super) fn store_postgres() {
