@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use switchboard_core::store::{Change, Store, StoreError, tables};
+use switchboard_core::store::{Change, Row, Store, StoreError, tables};
 use switchboard_core::{Call, Tenant};
 use switchboard_mcp::Json;
 use tokio::sync::mpsc;
@@ -20,8 +20,7 @@ use crate::redact::Redactor;
 /// Writes what [`History`] takes note of.
 pub struct Keeper {
     waiting: mpsc::Receiver<Noted>,
-    store: Arc<dyn Store>,
-    known: Arc<dyn Known>,
+    ports: Ports,
     form: Form,
     ids: Ids,
     window: Duration,
@@ -32,6 +31,21 @@ pub struct Keeper {
 /// Knows what a call was about.
 pub trait Known: Send + Sync {
     fn facts(&self, call: &Call) -> Facts;
+}
+
+/// Hears of records once they are written.
+pub trait Audience: Send + Sync {
+    /// Whether anybody wants to hear of those of `tenant`.
+    fn is_there(&self, tenant: &Tenant) -> bool;
+
+    fn written(&self, tenant: &Tenant, row: &Row);
+}
+
+/// What a keeper stands on.
+pub struct Ports {
+    pub store: Arc<dyn Store>,
+    pub known: Arc<dyn Known>,
+    pub audience: Arc<dyn Audience>,
 }
 
 /// What a record says of a call beside what the call says itself.
@@ -59,15 +73,14 @@ impl Keeper {
     pub fn new(
         config: &HistoryConfig,
         redactor: Redactor,
-        (store, known): (Arc<dyn Store>, Arc<dyn Known>),
+        ports: Ports,
         clock: fn() -> SystemTime,
         random: u16,
     ) -> (Arc<History>, Self) {
         let (history, waiting) = History::new(config, clock);
         let keeper = Self {
             waiting,
-            store,
-            known,
+            ports,
             form: Form::new(config, redactor),
             ids: Ids::new(random),
             window: config.window.as_duration(),
@@ -117,19 +130,25 @@ impl Keeper {
         let mut tenants: BTreeMap<Tenant, Vec<Change>> = BTreeMap::new();
         let written = batch.len() as u64;
         for noted in &*batch {
-            let facts = self.known.facts(&noted.call);
+            let facts = self.ports.known.facts(&noted.call);
             let row = self.form.row(self.ids.next(noted.started()), noted, &facts);
             let tenant = noted.call.principal.tenant.clone();
             tenants.entry(tenant).or_default().push(Change::Put(row));
         }
         for (tenant, changes) in tenants {
-            let Err(error) = self.insist(&tenant, changes.clone(), end).await else { continue };
+            let Err(error) = self.insist(&tenant, changes.clone(), end).await else {
+                self.tell(&tenant, &changes);
+                continue;
+            };
             let mut lost = 0;
             // One that is not taken does not take the others with it.
             let is_away = matches!(error, StoreError::Unavailable(_));
             for change in changes {
-                if is_away || self.insist(&tenant, vec![change], end).await.is_err() {
+                let alone = vec![change];
+                if is_away || self.insist(&tenant, alone.clone(), end).await.is_err() {
                     lost += 1;
+                } else {
+                    self.tell(&tenant, &alone);
                 }
             }
             self.losses.add(lost);
@@ -138,6 +157,17 @@ impl Keeper {
         // Until here they count among those that wait.
         batch.clear();
         self.progress.done.send_modify(|done| *done += written);
+    }
+
+    fn tell(&self, tenant: &Tenant, written: &[Change]) {
+        if !self.ports.audience.is_there(tenant) {
+            return;
+        }
+        for change in written {
+            if let Change::Put(row) = change {
+                self.ports.audience.written(tenant, row);
+            }
+        }
     }
 
     async fn insist(
@@ -149,7 +179,7 @@ impl Keeper {
         let mut pause = RETRY.0;
         let mut parting = None;
         loop {
-            match self.store.write(&tables::CALLS, tenant, changes.clone()).await {
+            match self.ports.store.write(&tables::CALLS, tenant, changes.clone()).await {
                 Err(error @ StoreError::Unavailable(_)) => {
                     tracing::warn!(%error, "the store is away; records wait");
                     if end.is_cancelled() {

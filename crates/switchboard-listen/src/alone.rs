@@ -24,7 +24,7 @@ pub struct Alone {
 }
 
 /// Answers a message for itself. Nobody hears of anything but the answer, and nobody is asked
-/// anything.
+/// anything. Whoever calls this shows the answer to those who watch.
 pub async fn answer_alone(front: &Arc<Front>, principal: Principal, message: Bytes) -> Alone {
     let (id, method, params) = match Incoming::decode(message) {
         Ok(Incoming::Request { id, method, params }) => (id, method, params),
@@ -38,7 +38,10 @@ pub async fn answer_alone(front: &Arc<Front>, principal: Principal, message: Byt
         }
     };
     let outcome = match Asked::read(method.clone(), params) {
-        Ok(asked) => ask(front, principal, asked).await,
+        Ok(mut asked) => {
+            asked.is_shown = true;
+            ask(front, principal, asked).await
+        }
         Err(error) => Err(error),
     };
     Alone { method: Some(method), answer: encode::outcome(&id, &outcome) }
