@@ -85,7 +85,7 @@ impl Admin {
         };
         let policy: std::sync::Arc<dyn Policy> = std::sync::Arc::clone(&self.ports.policy);
         let desk = match Access::new(principal, tenant, policy) {
-            Ok(access) => Desk { access, ports: self.ports.clone() },
+            Ok(access) => Desk { access, ports: self.ports.clone(), live: self.live.clone() },
             Err(fault) => return refused(&fault),
         };
         let answered = match subject {
@@ -104,10 +104,27 @@ impl Admin {
         answered.unwrap_or_else(|fault| refused(&fault))
     }
 
-    /// Tells the streams of the feed that something was done for a principal of a tenant.
-    pub fn publish(&self, tenant: &Tenant, subject: &str, activity: Activity) {
+    /// Whether what a principal of a tenant does is to be told to the feed: somebody watches it, or
+    /// did a moment ago.
+    pub fn follows(&self, tenant: &Tenant, subject: &str) -> bool {
+        self.feed.follows(tenant, subject, (self.ports.clock)())
+    }
+
+    /// Tells the streams of the feed that something was done for `whose`. What they are shown is made
+    /// when the first of them reads it; `weight` is about how long that is.
+    pub fn publish(
+        &self,
+        whose: (&Tenant, &str),
+        weight: usize,
+        show: impl FnOnce() -> Activity + Send + 'static,
+    ) {
         let now = crate::moment::Moment::at((self.ports.clock)());
-        self.feed.publish(tenant, subject, activity, &now);
+        self.feed.publish(whose, weight, show, now);
+    }
+
+    /// Whether anybody subscribed to what happens in a tenant.
+    pub fn is_watched(&self, tenant: &Tenant) -> bool {
+        self.live.is_watched(tenant)
     }
 
     /// Tells the subscriptions of a tenant that something happened.

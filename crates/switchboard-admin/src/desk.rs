@@ -30,6 +30,7 @@ pub(crate) use packages::Load;
 
 use crate::access::{Access, Right};
 use crate::fault::Fault;
+use crate::live::{Event, Live};
 use crate::moment::{Moment, micros};
 use crate::operations::Operations;
 
@@ -50,6 +51,7 @@ pub struct Ports {
 pub(crate) struct Desk {
     pub access: Access,
     pub ports: Ports,
+    pub live: Live,
 }
 
 /// How much of a row is said.
@@ -115,7 +117,7 @@ impl Desk {
             }
             let new = row.clone().with("created_at", now.as_str());
             match self.ports.store.write(table, self.tenant(), vec![Change::Insert(new)]).await {
-                Ok(()) => self.ports.operations.changed(self.tenant(), area(table)),
+                Ok(()) => self.changed(area(table)),
                 // Somebody else made it in between; then there is something to change.
                 Err(StoreError::Conflict { .. }) => {
                     self.change(table, Change::Update(row)).await?;
@@ -150,7 +152,7 @@ impl Desk {
             let change = vec![Change::Insert(row.clone())];
             match self.ports.store.write(table, self.tenant(), change).await {
                 Ok(()) => {
-                    self.ports.operations.changed(self.tenant(), area(table));
+                    self.changed(area(table));
                     return Ok(row);
                 }
                 Err(StoreError::Conflict { .. }) => {}
@@ -171,7 +173,7 @@ impl Desk {
         }
         let change = vec![Change::Delete(key.to_owned())];
         self.ports.store.write(table, self.tenant(), change).await?;
-        self.ports.operations.changed(self.tenant(), area(table));
+        self.changed(area(table));
         Ok(())
     }
 
@@ -179,12 +181,18 @@ impl Desk {
     async fn change(&self, table: &'static Table, change: Change) -> Result<bool, Fault> {
         match self.ports.store.write(table, self.tenant(), vec![change]).await {
             Ok(()) => {
-                self.ports.operations.changed(self.tenant(), area(table));
+                self.changed(area(table));
                 Ok(true)
             }
             Err(StoreError::Missing { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Something of `area` was written: whoever made something of it, or watches, is told.
+    pub(crate) fn changed(&self, area: Area) {
+        self.ports.operations.changed(self.tenant(), area);
+        self.live.announce(self.tenant(), Event::Changed(area));
     }
 
     /// What was just written. Who may write may see what came of it.

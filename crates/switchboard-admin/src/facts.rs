@@ -9,6 +9,7 @@ use crate::body::{Body, json as answer};
 use crate::desk::Desk;
 use crate::fault::Fault;
 use crate::feed::Feed;
+use crate::live::Event;
 use crate::operations::{CacheFacts, Offer};
 
 /// `GET /{endpoint_id}`. Everybody who may enter the tenant may ask; what they see of its tools is
@@ -73,6 +74,7 @@ pub(crate) fn status(desk: &Desk) -> Result<Response<Body>, Fault> {
 pub(crate) async fn purge(desk: &Desk) -> Result<Response<Body>, Fault> {
     desk.access.require(Right::Manage(Area::Cache))?;
     desk.ports.operations.purge(Some(desk.tenant())).await;
+    desk.live.announce(desk.tenant(), Event::Changed(Area::Cache));
     Ok(answer(
         StatusCode::OK,
         &json!({
@@ -91,6 +93,9 @@ pub(crate) async fn purge_all(desk: &Desk) -> Result<Response<Body>, Fault> {
         return Err(Fault::Forbidden("manage the cache of all tenants".to_owned()));
     }
     let cleared = desk.ports.operations.purge(None).await;
+    for tenant in &cleared {
+        desk.live.announce(tenant, Event::Changed(Area::Cache));
+    }
     let cleared: Vec<_> = cleared.iter().map(switchboard_core::Tenant::as_str).collect();
     Ok(answer(
         StatusCode::OK,

@@ -1,4 +1,5 @@
-//! The activity feed: what a principal's requests did, as events that it can watch.
+//! The activity feed: what a principal's requests did, as events that it can watch. Who tells of them
+//! ([`Feed::publish`]) has put secrets out of sight.
 //!
 //! [`ring`] decides who hears what and what is kept; it has no clock and no socket. [`stream`] turns
 //! that into `text/event-stream`.
@@ -6,7 +7,9 @@
 mod ring;
 mod stream;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{Response, header};
@@ -17,7 +20,7 @@ use tokio::sync::Notify;
 use crate::body::{self, Body};
 use crate::desk::Desk;
 use crate::fault::Fault;
-use crate::feed::ring::Ring;
+use crate::feed::ring::{Ring, Text};
 use crate::feed::stream::Watcher;
 use crate::moment::{Moment, micros};
 use crate::operations::Facts;
@@ -29,11 +32,15 @@ pub struct Activity {
     pub method: String,
     pub request: Value,
     pub response: Value,
+    /// What of them is not as it was sent.
+    pub notes: Option<String>,
 }
 
 #[derive(Clone)]
 pub(crate) struct Feed {
     ring: Arc<Mutex<Ring<Arc<Notify>>>>,
+    /// Whether the ring follows anybody: it nearly never does, and calls are not to pay for it.
+    is_busy: Arc<AtomicBool>,
     seats: Seats,
 }
 
@@ -41,23 +48,24 @@ impl Feed {
     /// `run` tells this run of the daemon from others: what an earlier one had numbered is not what
     /// this one numbers.
     pub(crate) fn new(run: u64, seats: Seats) -> Self {
-        Self { ring: Arc::new(Mutex::new(Ring::new(run))), seats }
+        Self { ring: Arc::new(Mutex::new(Ring::new(run))), is_busy: Arc::default(), seats }
     }
 
-    pub(crate) fn publish(&self, tenant: &Tenant, subject: &str, activity: Activity, now: &Moment) {
-        let Activity { method, request, response } = activity;
-        let text = |number: u64| {
-            json!({
-                "type": "mcp_activity",
-                "method": method,
-                "request": request,
-                "response": response,
-                "timestamp": now,
-                "id": number,
-            })
-            .to_string()
-        };
-        let woken = self.lock(|ring| ring.publish(tenant, subject, text));
+    /// Whether somebody hears of what a principal does, or may come back for it.
+    pub(crate) fn follows(&self, tenant: &Tenant, subject: &str, now: SystemTime) -> bool {
+        self.is_busy.load(Ordering::Acquire) && self.lock(|ring| ring.follows(tenant, subject, now))
+    }
+
+    pub(crate) fn publish(
+        &self,
+        (tenant, subject): (&Tenant, &str),
+        weight: usize,
+        show: impl FnOnce() -> Activity + Send + 'static,
+        now: Moment,
+    ) {
+        let text =
+            |number| -> Text { LazyLock::new(Box::new(move || written(show(), &now, number))) };
+        let woken = self.lock(|ring| ring.publish(tenant, subject, ENVELOPE + weight, text));
         // `notify_one` is remembered where nobody waits at the moment.
         woken.iter().for_each(|waiter| waiter.notify_one());
     }
@@ -73,7 +81,8 @@ impl Feed {
         let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
         let waiter = Arc::new(Notify::new());
         let (tenant, subject) = (desk.tenant(), desk.subject());
-        let opened = self.lock(|ring| ring.open(tenant, subject, last, Arc::clone(&waiter)));
+        let own = (Arc::clone(&waiter), (desk.ports.clock)());
+        let opened = self.lock(|ring| ring.open(tenant, subject, last, own));
         let watcher = Watcher {
             client: opened.client,
             feed: self.clone(),
@@ -81,7 +90,7 @@ impl Feed {
             clock: desk.ports.clock,
             _seat: seat,
         };
-        let mut response = body::events(stream::events(watcher, &opened, facts));
+        let mut response = body::events(stream::events(watcher, opened, facts));
         let keep = header::HeaderValue::from_static("keep-alive");
         response.headers_mut().insert(header::CONNECTION, keep);
         Ok(response)
@@ -93,12 +102,35 @@ impl Feed {
     }
 
     fn lock<T>(&self, act: impl FnOnce(&mut Ring<Arc<Notify>>) -> T) -> T {
-        act(&mut self.ring.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = act(&mut ring);
+        self.is_busy.store(!ring.is_idle(), Ordering::Release);
+        outcome
     }
 }
 
+/// What is written around request and response.
+const ENVELOPE: usize = 256;
+
+/// An activity as clients read it.
+fn written(activity: Activity, now: &Moment, number: u64) -> String {
+    let Activity { method, request, response, notes } = activity;
+    let mut activity = json!({
+        "type": "mcp_activity",
+        "method": method,
+        "request": request,
+        "response": response,
+        "timestamp": now,
+        "id": number,
+    });
+    if let Some(notes) = notes {
+        activity["notes"] = notes.into();
+    }
+    activity.to_string()
+}
+
 /// A number that no run before this one had.
-pub(crate) fn run(now: std::time::SystemTime) -> u64 {
+pub(crate) fn run(now: SystemTime) -> u64 {
     u64::try_from(micros(now)).unwrap_or_default()
 }
 

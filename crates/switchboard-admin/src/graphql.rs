@@ -85,7 +85,8 @@ impl Graph {
         let loader = loader(&desk, kind);
         let request = request.data(desk).data(loader);
         if streams {
-            return answer::stream(self.0.execute_stream(request));
+            let is_live = kind == OperationType::Subscription;
+            return answer::stream(self.0.execute_stream(request), is_live);
         }
         if kind == OperationType::Subscription {
             return answer::unread(&Unread::new(

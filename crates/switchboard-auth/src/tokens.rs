@@ -147,6 +147,24 @@ impl Tokens {
         self.revoke_access(&good.jti, good.expires, &good.reach.home()).await
     }
 
+    /// Deletes what is kept of tokens that are over: refresh tokens nobody may use any more, and
+    /// signed ones that were taken back and have ended by now. How many rows it were.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; what was deleted until then is.
+    pub async fn sweep(&self) -> Result<u64, StoreError> {
+        let over = Value::from(column(self.clock.now()));
+        let mut deleted = 0;
+        loop {
+            let gone = self.store.sweep(&TOKENS, "until", &over, PAGE).await?;
+            deleted += gone;
+            if gone < u64::from(PAGE) {
+                return Ok(deleted);
+            }
+        }
+    }
+
     /// Reads which tokens were taken back: at the start, and now and then, because other processes
     /// with the same store take tokens back as well.
     ///

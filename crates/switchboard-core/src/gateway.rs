@@ -251,6 +251,7 @@ impl Gateway {
         let route = snapshot.catalog.route(kind, name)?;
         let thing = snapshot.catalog.thing(kind, &route, name);
         admit(&snapshot.access, &context.principal, &thing, request.params.as_ref())?;
+        note(context, &snapshot.catalog, &route);
         let tool = (kind == Kind::Tools).then_some(&*route.own_name);
         let pass = self.limits.admit(context, snapshot.catalog.upstream(&route), tool).await?;
         pass.carried(request.params.as_ref());
@@ -293,6 +294,7 @@ impl Gateway {
             let method = request.method.clone();
             let request = Request { name: Some(own.clone()), ..request.clone() };
             let server = (snapshot.catalog.upstream(&route), &*route.peer);
+            note(context, &snapshot.catalog, &route);
             match rounds::ask(server, context, request, &*self.seal).await {
                 Ok(response) => {
                     pass.carried(Some(&response.result));
@@ -445,6 +447,13 @@ impl Gateway {
     }
 }
 
+/// Notes for the record of a call, if one is kept, that it goes along `route`.
+fn note(context: &Context, catalog: &Catalog, route: &Route) {
+    if let Some(trail) = &context.trail {
+        trail.goes_to(&catalog.upstream_name(route));
+    }
+}
+
 /// Lets `principal` use `thing` with the arguments in `params`.
 ///
 /// # Errors
@@ -477,8 +486,8 @@ impl Peer for Gateway {
     async fn request(&self, context: &Context, request: Request) -> Result<Response, Error> {
         let recorder = self.recorder.as_deref().filter(|_| is_recorded(&request.method));
         let Some(recorder) = recorder else { return self.answer(context, request).await };
-        let under_way = UnderWay::begin(recorder, context, &request);
-        let outcome = self.answer(context, request).await;
+        let (under_way, context) = UnderWay::begin(recorder, context, &request);
+        let outcome = self.answer(&context, request).await;
         under_way.end(&outcome);
         outcome
     }

@@ -43,7 +43,7 @@ pub use name::{NAME_LIMIT, Prefix, PrefixError, exposed_name};
 pub use peer::{CallerId, Context, Notification, Peer, Request, Response, Session};
 pub use policy::{Action, Area, Decision, Effect, Policy, Wish};
 pub use principal::{ADMIN, Entitled, Method as LoginMethod, OWNER, Principal, Standing};
-pub use record::{Call, CallOutcome, Recorder};
+pub use record::{Call, CallOutcome, Recorder, Trail, Try, Went, is_recorded};
 pub use seal::{Purpose, Seal};
 pub use tasks::TaskChanges;
 pub use tenant::{NoTenant, RESERVED, Tenant};

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::limit::Notice;
 use crate::lists::Kind;
 use crate::principal::Principal;
+use crate::record::Trail;
 
 /// Anything that answers MCP requests: an upstream server, the gateway itself and, for what a
 /// server sends about a request that is still open, the client.
@@ -74,6 +75,10 @@ pub struct Context {
     pub address: Option<IpAddr>,
     /// Hears what the limits say of the request.
     pub notice: Option<Arc<Notice>>,
+    /// Hears where the call goes; `None` where no record is kept of it.
+    pub trail: Option<Arc<Trail>>,
+    /// Whether whoever brought the request shows it itself to those who watch.
+    pub is_shown: bool,
 }
 
 impl Context {
@@ -92,6 +97,8 @@ impl Context {
             deadline: None,
             address: None,
             notice: None,
+            trail: None,
+            is_shown: false,
         }
     }
 

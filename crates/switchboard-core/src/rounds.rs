@@ -79,6 +79,9 @@ pub(crate) async fn ask(
         let params = with_answers(original.params.as_ref(), &answers)
             .map_err(|error| Error::Invalid(error.to_string()))?;
         request = Request { params: Some(params), ..original.clone() };
+        if let Some(trail) = &context.trail {
+            trail.again();
+        }
         asker = response.endpoint.map(|endpoint| endpoint.to_string());
     }
     let error = RpcError::new(

@@ -6,16 +6,20 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
-use switchboard_admin::{Activity, Admin, Body};
+use switchboard_admin::{Admin, Body};
 use switchboard_auth::{Answer, Auth, AuthConfig, me, resource_path};
 use switchboard_core::Principal;
 use switchboard_listen::http::{Access, Annex, AnnexBody, ClientAddress, Visit};
 use switchboard_listen::{Alone, answer_alone};
 
+use crate::watchers::Watchers;
+
 /// Everything beside MCP.
 pub(crate) struct Beside {
     pub auth: Arc<Auth>,
     pub admin: Arc<Admin>,
+    /// Who is shown what was posted to the path of the feed.
+    pub watchers: Arc<Watchers>,
     pub config: AuthConfig,
     /// `http` or `https`, for addresses of our own.
     pub scheme: &'static str,
@@ -86,12 +90,9 @@ impl Beside {
         let subject = Arc::clone(&principal.subject);
         let Alone { method, answer } = answer_alone(front, principal, request.body().clone()).await;
         let Some(method) = method else { return json_text(StatusCode::BAD_REQUEST, answer) };
-        let activity = Activity {
-            method: method.to_string(),
-            request: serde_json::from_slice(request.body()).unwrap_or_default(),
-            response: serde_json::from_slice(&answer).unwrap_or_default(),
-        };
-        self.admin.publish(&visit.tenant, &subject, activity);
+        let answer = Bytes::from(answer);
+        let messages = (request.body().clone(), answer.clone());
+        self.watchers.show_messages((&visit.tenant, &subject), method, messages);
         json_text(StatusCode::OK, answer)
     }
 }

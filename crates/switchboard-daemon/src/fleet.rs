@@ -1,17 +1,18 @@
 //! The upstreams that run, and the catalog made of what they list.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use switchboard_admin::Event;
 use switchboard_client::control::{
     EndpointExplained, EndpointStatus, Reloaded, RouteExplained, UpstreamStatus,
 };
 use switchboard_core::{
-    Access, Catalog, Common, Context, Error, Filter, Gateway, Kind, Lists, Member, Peer, Request,
-    Snapshot, Tenant,
+    Access, Area, Catalog, Common, Context, Error, Filter, Gateway, Kind, Lists, Member, Peer,
+    Request, Snapshot, Tenant,
 };
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use switchboard_process::StderrRing;
@@ -21,18 +22,19 @@ use switchboard_upstream::{
 };
 use tokio::sync::Notify;
 
+use crate::management;
 use crate::measured::Measured;
 use crate::outside::owner;
 use crate::plan::Plan;
+use crate::watchers::Watchers;
 
 /// All upstreams, by name.
 pub(crate) struct Fleet {
     gateway: Arc<Gateway>,
     access: Access,
     environment: Environment,
-    metrics: Scoped,
+    report: Arc<Report>,
     running: Mutex<Running>,
-    changed: Arc<Notify>,
 }
 
 /// The meters of one tenant's upstreams: theirs are called `TENANT/NAME`, those of the default
@@ -85,17 +87,42 @@ const SETTLE: Duration = Duration::from_millis(20);
 
 /// Passes on what upstreams report.
 pub(crate) struct Report {
-    changed: Arc<Notify>,
+    changed: Notify,
     metrics: Scoped,
+    watchers: Arc<Watchers>,
+    tenant: Tenant,
     /// The gateway holds the upstreams, which hold this.
     gateway: Weak<Gateway>,
+    /// As does the fleet, which is made of what holds this.
+    fleet: OnceLock<Weak<Fleet>>,
 }
 
 impl Report {
-    pub(crate) fn new(metrics: Scoped, gateway: &Arc<Gateway>) -> (Arc<Self>, Arc<Notify>) {
-        let changed = Arc::new(Notify::new());
-        let gateway = Arc::downgrade(gateway);
-        (Arc::new(Self { changed: Arc::clone(&changed), metrics, gateway }), changed)
+    pub(crate) fn new(
+        metrics: Scoped,
+        (gateway, tenant): (&Arc<Gateway>, &Tenant),
+        watchers: &Arc<Watchers>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            changed: Notify::new(),
+            metrics,
+            watchers: Arc::clone(watchers),
+            tenant: tenant.clone(),
+            gateway: Arc::downgrade(gateway),
+            fleet: OnceLock::new(),
+        })
+    }
+
+    /// Tells those who watch in which state a server is now.
+    fn announce(&self, upstream: &str) {
+        if !self.watchers.are_there(&self.tenant) {
+            return;
+        }
+        let fleet = self.fleet.get().and_then(Weak::upgrade);
+        if let Some(upstream) = fleet.and_then(|fleet| fleet.find(upstream)) {
+            let state = management::state(describe(&upstream));
+            self.watchers.announce(&self.tenant, Event::Server(state));
+        }
     }
 }
 
@@ -114,6 +141,7 @@ impl Events for Report {
         if status.state == State::Starting && status.restarts > 0 {
             metrics.restarted();
         }
+        self.announce(upstream);
     }
 
     fn resource_updated(&self, upstream: &str, uri: &str) {
@@ -127,16 +155,18 @@ impl Fleet {
     pub(crate) fn new(
         (gateway, access): (Arc<Gateway>, Access),
         environment: Environment,
-        metrics: Scoped,
-        changed: Arc<Notify>,
-    ) -> Self {
+        report: Arc<Report>,
+    ) -> Arc<Self> {
         let running = Running {
             upstreams: BTreeMap::new(),
             groups: BTreeMap::new(),
             list_wait: Duration::ZERO,
             conflicts: Vec::new(),
         };
-        Self { gateway, access, environment, metrics, running: Mutex::new(running), changed }
+        let running = Mutex::new(running);
+        let fleet = Arc::new(Self { gateway, access, environment, report, running });
+        let _ = fleet.report.fleet.set(Arc::downgrade(&fleet));
+        fleet
     }
 
     /// Makes the upstreams those of `plan`. What did not change is not touched; what is no longer
@@ -174,13 +204,13 @@ impl Fleet {
                 let upstream = Upstream::new(name, settings, self.environment.clone())
                     .expect("the plan checked the prefix");
                 let inner = Arc::clone(&upstream) as Arc<dyn Peer>;
-                let metrics = self.metrics.upstream(name);
+                let metrics = self.report.metrics.upstream(name);
                 let peer = Arc::new(Measured { inner, metrics });
                 running.upstreams.insert(name.clone(), Vessel { upstream, peer });
             }
             running.regroup(&plan.groups);
         }
-        self.metrics.retain(|name| plan.upstreams.contains_key(name));
+        self.report.metrics.retain(|name| plan.upstreams.contains_key(name));
         self.publish();
         for vessel in leaving {
             self.environment.tasks.spawn(async move { vessel.upstream.stop().await });
@@ -200,7 +230,7 @@ impl Fleet {
     /// Keeps the catalog up to date, for as long as it is polled.
     pub(crate) async fn follow(&self) {
         loop {
-            self.changed.notified().await;
+            self.report.changed.notified().await;
             tokio::time::sleep(SETTLE).await;
             self.publish();
         }
@@ -221,7 +251,7 @@ impl Fleet {
 
     /// Takes what was counted of the upstreams away; they are stopped and do not come back.
     pub(crate) fn forget(&self) {
-        self.metrics.retain(|_| false);
+        self.report.metrics.retain(|_| false);
     }
 
     /// Has the lists read again, of all that run or of the one of that name.
@@ -249,7 +279,7 @@ impl Fleet {
             let counts = upstream.counts();
             let open = upstream.endpoints().iter().filter(|it| it.breaker != "closed").count();
             let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-            self.metrics.upstream(upstream.name()).show(Standing {
+            self.report.metrics.upstream(upstream.name()).show(Standing {
                 queued: gauge(counts.queue.waiting),
                 full: counts.queue.full,
                 displaced: counts.queue.displaced,
@@ -343,7 +373,13 @@ impl Fleet {
             }
         }
         let (access, list_wait) = (self.access.clone(), running.list_wait);
+        let (watchers, tenant) = (&self.report.watchers, &self.access.tenant);
+        let is_news = watchers.are_there(tenant)
+            && !catalog.changed_since(&self.gateway.snapshot().catalog).is_empty();
         self.gateway.publish(Snapshot { catalog, list_wait, access });
+        if is_news {
+            watchers.changed(tenant, Area::Cache);
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod seal;
 mod sources;
 mod tenants;
 mod unix;
+mod watchers;
 
 pub use config::{
     AuthConfig, Config, DaemonConfig, LogConfig, LogFormat, TenantsConfig, VaultConfig,

@@ -333,7 +333,8 @@ fn facts(gateway: &Gateway) -> CacheFacts {
     }
 }
 
-fn state(status: UpstreamStatus) -> ServerState {
+/// A server as the management surface shows it.
+pub(crate) fn state(status: UpstreamStatus) -> ServerState {
     let since = Duration::from_secs(status.since_seconds);
     ServerState {
         state: match status.state.as_str() {

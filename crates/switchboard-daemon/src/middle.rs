@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use switchboard_core::limit::{Limits, Rules};
 use switchboard_core::{Access, Gateway, Policy, Recorder, Seal, Snapshot, Tenant};
-use switchboard_history::{History, Keeper, Redactor};
+use switchboard_history::{History, Keeper, Ports, Redactor, Veil};
 use switchboard_policy::{Base, Mistakes, Policies, stored_texts};
 
 use crate::config::Config;
@@ -13,6 +13,7 @@ use crate::keep::Kept;
 use crate::problem::StartProblem;
 use crate::records::Catalogs;
 use crate::run::now;
+use crate::watchers::{Watchers, Witnesses};
 
 /// What gateways are made of.
 pub(crate) struct Middle {
@@ -24,6 +25,10 @@ pub(crate) struct Middle {
     pub catalogs: Arc<Catalogs>,
     /// Writes what is recorded, once it is run.
     pub keeper: Option<Keeper>,
+    /// Those who watch what happens.
+    pub watchers: Arc<Watchers>,
+    /// Everybody who takes note of calls; nobody where nothing is kept and nobody can watch.
+    recorder: Option<Arc<dyn Recorder>>,
 }
 
 impl Middle {
@@ -37,19 +42,29 @@ impl Middle {
         kept: Option<&Kept>,
     ) -> Result<Self, StartProblem> {
         let catalogs = Arc::<Catalogs>::default();
+        let redactor = || Redactor::new(&config.history.redact).map_err(invalid);
+        let veil = Veil::new(&config.history, redactor()?);
+        let watchers = Arc::new(Watchers::new(veil, Arc::clone(&catalogs)));
         let (history, keeper) = match kept.filter(|_| config.history.enabled) {
             None => (None, None),
             Some(kept) => {
-                let redactor = Redactor::new(&config.history.redact).map_err(invalid)?;
-                let known = Arc::<Catalogs>::clone(&catalogs);
-                let parts = (Arc::clone(&kept.store), known as _);
+                let ports = Ports {
+                    store: Arc::clone(&kept.store),
+                    known: Arc::clone(&catalogs) as _,
+                    audience: Arc::clone(&watchers) as _,
+                };
                 let mut random = [0; 2];
                 getrandom::fill(&mut random).expect("the system has a source of randomness");
                 let random = u16::from_ne_bytes(random);
-                let (history, keeper) = Keeper::new(&config.history, redactor, parts, now, random);
+                let (history, keeper) =
+                    Keeper::new(&config.history, redactor()?, ports, now, random);
                 (Some(history), Some(keeper))
             }
         };
+        let recorder = kept.map(|_| {
+            let (history, watchers) = (history.clone(), Arc::clone(&watchers));
+            Arc::new(Witnesses { history, watchers }) as Arc<dyn Recorder>
+        });
         let rules = Rules::new(&config.limits).map_err(invalid)?;
         let base = Base::configured(&config.policy, directory).map_err(|error| policy(&error))?;
         Ok(Self {
@@ -59,6 +74,8 @@ impl Middle {
             history,
             catalogs,
             keeper,
+            watchers,
+            recorder,
         })
     }
 
@@ -66,8 +83,8 @@ impl Middle {
     pub(crate) fn gateway(&self) -> Gateway {
         let gateway = Gateway::new(Snapshot::default(), Arc::clone(&self.seal));
         let gateway = gateway.with_limits(Arc::clone(&self.limits));
-        match &self.history {
-            Some(history) => gateway.recorded_by(Arc::clone(history) as Arc<dyn Recorder>),
+        match &self.recorder {
+            Some(recorder) => gateway.recorded_by(Arc::clone(recorder)),
             None => gateway,
         }
     }

@@ -24,20 +24,27 @@ pub(crate) struct Catalogs {
 
 impl Known for Catalogs {
     fn facts(&self, call: &Call) -> Facts {
+        self.about(&call.principal.tenant, &call.method, &call.name)
+    }
+}
+
+impl Catalogs {
+    /// What is known of calls of `name` in `tenant` now.
+    pub(crate) fn about(&self, tenant: &Tenant, method: &Method, name: &str) -> Facts {
         let of_tenant = || {
             let tenants = self.tenants.get()?.upgrade()?;
-            tenants.gateway(&call.principal.tenant)
+            tenants.gateway(tenant)
         };
-        let gateway = match call.principal.tenant.is_default() {
+        let gateway = match tenant.is_default() {
             true => self.gateway.get().and_then(Weak::upgrade),
             false => of_tenant(),
         };
         let Some(gateway) = gateway else { return Facts::default() };
         let catalog = &gateway.snapshot().catalog;
-        let kind = kind_of(&call.method);
+        let kind = kind_of(method);
         let route = match kind {
-            Kind::Resources => catalog.resource_routes(&call.name).into_iter().next(),
-            _ => catalog.route(kind, &call.name).ok(),
+            Kind::Resources => catalog.resource_routes(name).into_iter().next(),
+            _ => catalog.route(kind, name).ok(),
         };
         let Some(route) = route else { return Facts::default() };
         let schema = catalog.item(kind, &route).and_then(|item| {

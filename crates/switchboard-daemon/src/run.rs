@@ -10,7 +10,7 @@ use switchboard_admin::{Admin, Ports};
 use switchboard_auth::{Auth, Clock, Key, KeyFile, Keys, Parts};
 use switchboard_client::control::{Reloaded, Reply, Status};
 use switchboard_client::detach::{self, Report};
-use switchboard_core::{Gateway, Kind, Tenant};
+use switchboard_core::{Area, Gateway, Kind, Tenant};
 use switchboard_history::HistoryConfig;
 use switchboard_listen::Front;
 use switchboard_listen::http::{FrontDesk, HttpListener};
@@ -259,11 +259,11 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
         log,
         metrics,
     });
+    let _ = daemon.middle.catalogs.gateway.set(Arc::downgrade(&daemon.gateway));
     if let Some(keeper) = keeper {
-        let _ = daemon.middle.catalogs.gateway.set(Arc::downgrade(&daemon.gateway));
         daemon.keeping.spawn(keeper.run(daemon.recorded.clone()));
-        daemon.keeping.spawn(let_go(Arc::clone(&daemon)));
     }
+    daemon.keeping.spawn(let_go(Arc::clone(&daemon)));
     daemon.keeping.spawn(count(Arc::clone(&daemon)));
     Ok(Built { daemon, open, spawner, predecessor, on_ready })
 }
@@ -288,14 +288,22 @@ fn read(sources: &Sources) -> Result<(Config, Plan), StartProblem> {
     Ok((config, wanted))
 }
 
-/// Lets go of old records, until nothing more is recorded.
+/// Lets go of old records and of tokens that are over, until nothing more is kept.
 async fn let_go(daemon: Arc<Daemon>) {
+    let store = &*daemon.kept.store;
     loop {
         let config = daemon.config.lock().expect("no one panics holding it").history.clone();
-        match switchboard_history::retain(&*daemon.kept.store, &config, now()).await {
+        if config.enabled {
+            match switchboard_history::retain(store, &config, now()).await {
+                Ok(0) => {}
+                Ok(deleted) => tracing::info!(deleted, "old records of calls were let go of"),
+                Err(error) => tracing::warn!(%error, "old records of calls could not be let go of"),
+            }
+        }
+        match daemon.auth.tokens.sweep().await {
             Ok(0) => {}
-            Ok(deleted) => tracing::info!(deleted, "old records of calls were let go of"),
-            Err(error) => tracing::warn!(%error, "old records of calls could not be let go of"),
+            Ok(deleted) => tracing::debug!(deleted, "tokens that are over were let go of"),
+            Err(error) => tracing::warn!(%error, "tokens that are over could not be let go of"),
         }
         tokio::select! {
             () = daemon.recorded.cancelled() => return,
@@ -347,7 +355,8 @@ pub(crate) async fn assemble(
         sources.variables.iter().map(|(name, value)| (name.clone(), value.into())).collect();
     let gateway = Arc::new(middle.gateway());
     let scoped = Scoped::new((*metrics).clone(), &Tenant::default());
-    let (events, changed) = fleet::Report::new(scoped.clone(), &gateway);
+    let tenant = Tenant::default();
+    let report = fleet::Report::new(scoped, (&gateway, &tenant), &middle.watchers);
     let (egress, state) = (config.egress.clone(), paths.state.clone());
     let outside = tokio::task::spawn_blocking(move || Outside::open(&egress, &state)).await;
     let Outside { guard, logins } = outside.expect("opening does not panic")?;
@@ -360,10 +369,10 @@ pub(crate) async fn assemble(
         owner: owner(),
         dialer: None,
         tasks: TaskTracker::new(),
-        events,
+        events: Arc::clone(&report) as _,
     };
-    let behind = (Arc::clone(&gateway), middle.access(&Tenant::default()));
-    let fleet = Arc::new(Fleet::new(behind, environment.clone(), scoped, changed));
+    let behind = (Arc::clone(&gateway), middle.access(&tenant));
+    let fleet = Fleet::new(behind, environment.clone(), report);
     Ok(Assembled { fleet, gateway, spawner, environment })
 }
 
@@ -419,9 +428,12 @@ fn beside(daemon: &Arc<Daemon>, tasks: &TaskTracker) -> Beside {
         clock: now,
         tasks: tasks.clone(),
     };
+    let admin = Arc::new(Admin::new(ports));
+    daemon.middle.watchers.attend(&admin);
     Beside {
         auth: Arc::clone(&daemon.auth),
-        admin: Arc::new(Admin::new(ports)),
+        admin,
+        watchers: Arc::clone(&daemon.middle.watchers),
         config: switchboard_auth::AuthConfig::default(),
         scheme: daemon.started_with.http.scheme(),
     }
@@ -516,6 +528,7 @@ impl Daemon {
         let mut report = self.fleet.apply(&wanted, config.daemon.list_wait.as_duration());
         self.fleet.wake();
         report.needs_restart = needs_restart(&self.started_with, &config);
+        self.tell_changes(&report, &config);
         *self.config.lock().expect("no one panics holding it") = config;
         report_plan(&wanted);
         tracing::info!(
@@ -525,6 +538,18 @@ impl Daemon {
             "reloaded"
         );
         Ok(report)
+    }
+
+    /// Tells those who watch what another configuration has changed.
+    fn tell_changes(&self, report: &Reloaded, config: &Config) {
+        let Reloaded { added, removed, changed, .. } = report;
+        let servers = [added, removed, changed].into_iter().any(|names| !names.is_empty());
+        let limits = self.config.lock().expect("no one panics holding it").limits != config.limits;
+        // Policies stand in files of their own, which were read anew.
+        let areas = [(Area::Servers, servers), (Area::Limits, limits), (Area::Policies, true)];
+        for (area, _) in areas.into_iter().filter(|(_, is_so)| *is_so) {
+            self.middle.watchers.changed(&Tenant::default(), area);
+        }
     }
 
     pub(crate) async fn rotate_key(&self, grace_seconds: u64) -> Result<Reply, StartProblem> {
@@ -541,6 +566,7 @@ impl Daemon {
         let rotated = tokio::task::spawn_blocking(move || file.rotate(now(), grace)).await;
         let rotated = rotated.expect("rotating does not panic").map_err(key_problem)?;
         self.login.replace(rotated.stored.keys());
+        self.middle.watchers.changed(&Tenant::default(), Area::Keys);
         let until =
             rotated.previous_expires.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
         Ok(Reply::Key {

@@ -193,19 +193,19 @@ impl Tenants {
         let logins = switchboard_oauth::Store::open(&home).map_err(|error| error.to_string())?;
         let gateway = Arc::new(middle.gateway());
         let scoped = Scoped::new(metrics.clone(), tenant);
-        let (events, changed) = fleet::Report::new(scoped.clone(), &gateway);
+        let report = fleet::Report::new(scoped, (&gateway, tenant), &middle.watchers);
         let standing = Standing { roles: vec![OWNER.into()], ..Standing::default() };
         let environment = Environment {
             cache: ListCache::new(home.join("lists")),
             logins,
             owner: Principal::of(tenant.clone(), "owner", standing),
-            events,
+            events: Arc::clone(&report) as _,
             guard: environment.guard.for_tenants(),
             ..environment.clone()
         };
         let tasks = environment.tasks.clone();
         let behind = (Arc::clone(&gateway), middle.access(tenant));
-        let fleet = Arc::new(Fleet::new(behind, environment, scoped, changed));
+        let fleet = Fleet::new(behind, environment, report);
         let ended = CancellationToken::new();
         let draining = front.draining.child_token();
         let front = Arc::new(front.beside(Arc::clone(&gateway), draining));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use switchboard_core::store::{Change, Store, StoreError, tables};
+use switchboard_core::store::{Change, Row, Store, StoreError, tables};
 use switchboard_core::{Call, Tenant};
 use switchboard_mcp::Json;
 use tokio::sync::mpsc;
@@ -20,8 +20,7 @@ use crate::redact::Redactor;
 /// Writes what [`History`] takes note of.
 pub struct Keeper {
     waiting: mpsc::Receiver<Noted>,
-    store: Arc<dyn Store>,
-    known: Arc<dyn Known>,
+    ports: Ports,
     form: Arc<Form>,
     ids: Ids,
     window: Duration,
@@ -32,6 +31,21 @@ pub struct Keeper {
 /// Knows what a call was about.
 pub trait Known: Send + Sync {
     fn facts(&self, call: &Call) -> Facts;
+}
+
+/// Hears of records once they are written.
+pub trait Audience: Send + Sync {
+    /// Whether anybody wants to hear of those of `tenant`.
+    fn is_there(&self, tenant: &Tenant) -> bool;
+
+    fn written(&self, tenant: &Tenant, row: &Row);
+}
+
+/// What a keeper stands on.
+pub struct Ports {
+    pub store: Arc<dyn Store>,
+    pub known: Arc<dyn Known>,
+    pub audience: Arc<dyn Audience>,
 }
 
 /// What a record says of a call beside what the call says itself.
@@ -62,15 +76,14 @@ impl Keeper {
     pub fn new(
         config: &HistoryConfig,
         redactor: Redactor,
-        (store, known): (Arc<dyn Store>, Arc<dyn Known>),
+        ports: Ports,
         clock: fn() -> SystemTime,
         random: u16,
     ) -> (Arc<History>, Self) {
         let (history, waiting) = History::new(config, clock);
         let keeper = Self {
             waiting,
-            store,
-            known,
+            ports,
             form: Arc::new(Form::new(config, redactor)),
             ids: Ids::new(random),
             window: config.window.as_duration(),
@@ -155,7 +168,7 @@ impl Keeper {
         tracing::error!(%error, %tenant, lost, "calls could not be recorded");
     }
 
-    /// Writes them, all or none, however long the store is away.
+    /// Writes them, all or none, however long the store is away, and shows them to those who watch.
     async fn insist(
         &self,
         tenant: &Tenant,
@@ -166,7 +179,8 @@ impl Keeper {
         let mut parting = None;
         loop {
             let changes = self.changes(calls).await;
-            match self.store.write(&tables::CALLS, tenant, changes).await {
+            let watched = self.ports.audience.is_there(tenant).then(|| changes.clone());
+            match self.ports.store.write(&tables::CALLS, tenant, changes).await {
                 Err(error @ StoreError::Unavailable(_)) => {
                     tracing::warn!(%error, "the store is away; records wait");
                     if end.is_cancelled() {
@@ -178,7 +192,20 @@ impl Keeper {
                     tokio::time::sleep(pause).await;
                     pause = (2 * pause).min(RETRY.1);
                 }
-                outcome => return outcome,
+                outcome => {
+                    if let (Ok(()), Some(changes)) = (&outcome, watched) {
+                        self.tell(tenant, &changes);
+                    }
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    fn tell(&self, tenant: &Tenant, written: &[Change]) {
+        for change in written {
+            if let Change::Put(row) = change {
+                self.ports.audience.written(tenant, row);
             }
         }
     }
@@ -186,7 +213,7 @@ impl Keeper {
     /// The rows of calls. Looking for secrets in long results takes milliseconds, which no worker of
     /// the runtime has: calls would wait for it after all.
     async fn changes(&self, calls: &Arc<Vec<Named>>) -> Vec<Change> {
-        let (form, known) = (Arc::clone(&self.form), Arc::clone(&self.known));
+        let (form, known) = (Arc::clone(&self.form), Arc::clone(&self.ports.known));
         let calls = Arc::clone(calls);
         let changes = tokio::task::spawn_blocking(move || {
             // Calls of one tool are alike in what is known of them.

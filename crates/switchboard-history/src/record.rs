@@ -24,6 +24,9 @@ pub(crate) const COMPLETED: &str = "completed";
 pub(crate) const FAILED: &str = "failed";
 pub(crate) const CANCELLED: &str = "cancelled";
 
+/// How a call stands to a cache: results are never taken from one, every call goes to its server.
+const NOT_CACHED: &str = "none";
+
 /// Bytes of text that one token of a model stands for, on average over English and JSON: what
 /// model vendors give as a rule of thumb. An estimate is enough to see what a tool costs.
 const TOKEN: usize = 4;
@@ -35,16 +38,21 @@ impl Form {
 
     /// The row of a call whose id is `id`.
     pub(crate) fn row(&self, id: String, noted: &Noted, facts: &Facts) -> Row {
-        let Call { principal, method, name, params, outcome, .. } = &noted.call;
+        let Call { principal, method, name, params, outcome, went, .. } = &noted.call;
         let (started, ended) = (noted.started(), noted.ended);
         let members = params.as_ref().and_then(|params| params.members().ok());
+        let upstream = went.upstream.as_deref().or(facts.upstream.as_deref());
+        let is_asked = went.attempt > 0;
         let row = Row::new(id)
             .with("name", key_text(name))
             .with("mcp_type", kind(method))
             .with("method", method.as_str())
             .with("subject", key_text(&principal.subject))
             .with("updated_by", key_text(&principal.subject))
-            .with("upstream", facts.upstream.as_deref().map(key_text))
+            .with("upstream", upstream.map(key_text))
+            .with("endpoint", went.endpoint.as_deref().map(key_text))
+            .with("attempt", i64::from(went.attempt))
+            .with("cache", is_asked.then_some(NOT_CACHED))
             .with("created_at", rfc3339_micros(started))
             .with("updated_at", rfc3339_micros(ended))
             .with("duration", micros(noted.took()))

@@ -25,7 +25,7 @@ pub struct Alone {
 }
 
 /// Answers a message for itself. Nobody hears of anything but the answer, and nobody is asked
-/// anything.
+/// anything. Whoever calls this shows the answer to those who watch.
 pub fn answer_alone(
     front: &Arc<Front>,
     principal: Principal,
@@ -48,7 +48,10 @@ async fn answer(front: &Arc<Front>, principal: Principal, message: Bytes) -> Alo
         }
     };
     let outcome = match Asked::read(method.clone(), params) {
-        Ok(asked) => ask(front, principal, asked).await,
+        Ok(mut asked) => {
+            asked.is_shown = true;
+            ask(front, principal, asked).await
+        }
         Err(error) => Err(error),
     };
     Alone { method: Some(method), answer: encode::outcome(&id, &outcome) }

@@ -58,6 +58,8 @@ pub(crate) struct Asked {
     pub address: Option<IpAddr>,
     /// Hears what the limits say, where somebody wants to know.
     pub notice: Option<Arc<Notice>>,
+    /// Whether whoever brought it shows it itself to those who watch.
+    pub is_shown: bool,
     /// It brings a `requestState` (2026-07-28, "Multi round-trip requests").
     pub is_retry: bool,
     name: Option<String>,
@@ -142,6 +144,8 @@ impl Front {
             deadline: None,
             address: asked.address,
             notice: asked.notice,
+            trail: None,
+            is_shown: asked.is_shown,
         };
         let method = asked.method.clone();
         let request = Request { method: asked.method, params: asked.params, name: asked.name };
@@ -300,6 +304,7 @@ impl Asked {
                     slot: None,
                     address: None,
                     notice: None,
+                    is_shown: false,
                     is_retry: false,
                     name: None,
                 }),
@@ -326,6 +331,7 @@ impl Asked {
             slot: None,
             address: None,
             notice: None,
+            is_shown: false,
             is_retry,
             name,
         })

@@ -194,7 +194,12 @@ async fn data_of_the_older_engine_is_read_in_place() {
         call("1", "weather__forecast", "completed", "2025-03-04T05:06:19.100000Z"),
     )
     .await;
+    let again = call("2", "weather__forecast", "failed", "2025-03-04T05:06:20.100000Z");
+    put(&client, &format!("{prefix}mcp-function_calls"), again).await;
     let store = open(prefix).await;
+    let asked = ["weather__forecast", "missing", "a\0"];
+    let latest = store.latest(&CALLS, &acme(), "name", &asked).await.unwrap();
+    assert_eq!(latest.iter().map(|row| &*row.key).collect::<Vec<_>>(), ["2"]);
     let audited = |row: Row| {
         row.with("updated_by", "ann")
             .with("created_at", "2025-03-04T05:06:07.089012Z")

@@ -7,7 +7,7 @@ use switchboard_core::pool::{
     Admission, Breaker, BreakerState, Candidate, Eligibility, InFlight, Load, RESPONSE_TIME_DECAY,
     Verdict, stable_hash,
 };
-use switchboard_core::{Context, Error, Request, Response};
+use switchboard_core::{Context, Error, Request, Response, is_recorded};
 
 use crate::endpoint::{Endpoint, Template};
 use crate::settings::Settings;
@@ -112,7 +112,13 @@ impl Trial {
         context: &Context,
         request: &Request,
     ) -> Result<Response, Error> {
-        self.seat.endpoint.request(context, request).await
+        // What is asked beside the call, about its task for instance, is no try of it.
+        let trail = context.trail.as_deref().filter(|_| is_recorded(&request.method));
+        let Some(trail) = trail else { return self.seat.endpoint.request(context, request).await };
+        let tried = trail.begin(self.seat.name());
+        let answer = self.seat.endpoint.request(context, request).await;
+        trail.end(tried, self.seat.name());
+        answer
     }
 
     pub(crate) fn seat(&self) -> &Arc<Seat> {

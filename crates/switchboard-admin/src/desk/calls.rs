@@ -4,6 +4,7 @@ use switchboard_core::store::{Listed, Query, Test, tables};
 
 use crate::desk::{Desk, Extent};
 use crate::fault::Fault;
+use crate::live::Event;
 use crate::moment::Moment;
 use crate::record::{Call, CallWish};
 
@@ -77,6 +78,10 @@ impl Desk {
                 self.insert(&tables::CALLS, row.with("status", status)).await?
             }
         };
-        Ok(Call::of(self.tenant(), &row))
+        let call = Call::of(self.tenant(), &row);
+        if self.live.is_watched(self.tenant()) {
+            self.live.announce(self.tenant(), Event::Call(row));
+        }
+        Ok(call)
     }
 }

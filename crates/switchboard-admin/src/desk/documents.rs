@@ -137,7 +137,7 @@ impl Desk {
             None => Change::Insert(row.with("created_at", now.as_str())),
         };
         self.ports.store.write(table, self.tenant(), vec![change]).await?;
-        self.ports.operations.changed(self.tenant(), area(table));
+        self.changed(area(table));
         self.written(table, id).await
     }
 }

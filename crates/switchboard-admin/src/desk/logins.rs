@@ -9,6 +9,7 @@ use switchboard_core::{ADMIN, Area, OWNER};
 use crate::access::Right;
 use crate::desk::Desk;
 use crate::fault::Fault;
+use crate::live::Event;
 use crate::operations::{KeyWish, LoginChange, LoginChanged, UserChange};
 use crate::page::Cursor;
 use crate::record::{Key, User, UserWish};
@@ -127,7 +128,13 @@ impl Desk {
     }
 
     async fn change_login(&self, change: LoginChange) -> Result<LoginChanged, Fault> {
-        Ok(self.ports.operations.login(self.tenant(), self.subject(), change).await?)
+        let area = match &change {
+            LoginChange::MakeKey(_) | LoginChange::RevokeKey { .. } => Area::Keys,
+            LoginChange::PutUser(_) | LoginChange::RemoveUser { .. } => Area::Users,
+        };
+        let changed = self.ports.operations.login(self.tenant(), self.subject(), change).await?;
+        self.live.announce(self.tenant(), Event::Changed(area));
+        Ok(changed)
     }
 }
 

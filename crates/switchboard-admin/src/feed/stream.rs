@@ -29,7 +29,8 @@ pub(super) struct Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.feed.lock(|ring| ring.close(self.client));
+        let now = (self.clock)();
+        self.feed.lock(|ring| ring.close(self.client, now));
     }
 }
 
@@ -68,7 +69,7 @@ impl Watcher {
 
 pub(super) fn events(
     watcher: Watcher,
-    opened: &Opened,
+    opened: Opened,
     facts: &Facts,
 ) -> impl Stream<Item = Bytes> + Send + use<> {
     let now = watcher.now();
@@ -78,14 +79,15 @@ pub(super) fn events(
         let data = json!({ "timestamp": now, "reason": "forgotten" }).to_string();
         first.push(event(Some("missed"), None, &data));
     }
-    first.extend(opened.missed.iter().map(|entry| event(None, Some(&entry.id), &entry.text)));
-    first.push(event(None, None, &opening(facts)));
+    // Each is made when it is sent: there may be many of them.
+    let missed = iter(opened.missed).map(|entry| event(None, Some(&entry.id), &entry.text));
+    let opening = iter([event(None, None, &opening(facts))]);
     let next = async |state: Option<Watcher>| {
         let watcher = state?;
         let (bytes, is_last) = watcher.next().await;
         Some((bytes, (!is_last).then_some(watcher)))
     };
-    iter(first).chain(unfold(Some(watcher), next))
+    iter(first).chain(missed).chain(opening).chain(unfold(Some(watcher), next))
 }
 
 /// What clients of the older engine take for the answer to an `initialize`.

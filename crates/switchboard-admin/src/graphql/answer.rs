@@ -5,6 +5,7 @@
 //! result, then `complete`.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
@@ -13,6 +14,7 @@ use async_graphql::{
     ValidationResult, Value,
 };
 use bytes::Bytes;
+use futures_util::poll;
 use futures_util::stream::{BoxStream, StreamExt as _, once, unfold};
 use http::{Response, StatusCode};
 use serde_json::json;
@@ -59,7 +61,7 @@ pub(super) fn whole(response: GraphResponse) -> Response<Body> {
 /// The answer to a request that GraphQL's rules refuse.
 pub(super) fn refused(fault: &Fault, streams: bool) -> Response<Body> {
     let response = GraphResponse::from_errors(vec![server_error(fault.clone())]);
-    if streams { stream(once(async { response }).boxed()) } else { whole(response) }
+    if streams { stream(once(async { response }).boxed(), false) } else { whole(response) }
 }
 
 /// The answer to what is no request of GraphQL.
@@ -68,19 +70,36 @@ pub(super) fn unread(unread: &Unread) -> Response<Body> {
     body::json(unread.status, &json!({ "errors": [error] }))
 }
 
-pub(super) fn stream(responses: BoxStream<'static, GraphResponse>) -> Response<Body> {
-    let next = async |responses: Option<BoxStream<'static, GraphResponse>>| {
-        let mut responses = responses?;
-        match tokio::time::timeout(SILENCE, responses.next()).await {
-            Err(_) => Some((Bytes::from_static(b":\n\n"), Some(responses))),
+/// A comment, which clients skip.
+const COMMENT: &[u8] = b":\n\n";
+
+/// The answer as events. One of which the results are still to happen (`is_live`) begins with a
+/// comment once it listens: whoever has read it misses nothing that is done afterwards.
+pub(super) fn stream(
+    responses: BoxStream<'static, GraphResponse>,
+    is_live: bool,
+) -> Response<Body> {
+    let next = async |state: Option<(BoxStream<'static, GraphResponse>, bool)>| {
+        let (mut responses, is_new) = state?;
+        let found = if is_new {
+            match poll!(responses.next()) {
+                Poll::Ready(found) => Ok(found),
+                Poll::Pending => Err(()),
+            }
+        } else {
+            tokio::time::timeout(SILENCE, responses.next()).await.map_err(drop)
+        };
+        match found {
+            Err(()) => Some((Bytes::from_static(COMMENT), Some((responses, false)))),
             Ok(None) => Some((Bytes::from_static(b"event: complete\ndata:\n\n"), None)),
             Ok(Some(response)) => {
                 let text = serde_json::to_string(&typed(response)).unwrap_or_default();
-                Some((Bytes::from(format!("event: next\ndata: {text}\n\n")), Some(responses)))
+                let event = Bytes::from(format!("event: next\ndata: {text}\n\n"));
+                Some((event, Some((responses, false))))
             }
         }
     };
-    body::events(unfold(Some(responses), next))
+    body::events(unfold(Some((responses, is_live)), next))
 }
 
 /// With a code in every error. Those of ours carry their [`Fault`]; all others are of the library,

@@ -39,8 +39,13 @@ pub(crate) struct Call {
     pub duration: Option<i64>,
     pub tokens_in: Option<i64>,
     pub tokens_out: Option<i64>,
+    /// The endpoint of the upstream that answered; where none did, the last one that was asked.
+    pub endpoint: Option<String>,
+    /// Which try that was, from 1; 0 where no endpoint was asked.
     pub attempt: Option<i64>,
+    /// `none` where a server was asked: results are never taken from a cache.
     pub cache: Option<String>,
+    /// Of the W3C Trace Context that the client sent.
     pub trace_id: Option<String>,
 }
 
@@ -82,6 +87,7 @@ impl Call {
             duration: row.integer("duration"),
             tokens_in: row.integer("tokens_in"),
             tokens_out: row.integer("tokens_out"),
+            endpoint: text(row, "endpoint"),
             attempt: row.integer("attempt"),
             cache: text(row, "cache"),
             trace_id: text(row, "trace_id"),

@@ -18,11 +18,10 @@ fn request(query: &str) -> Request<Bytes> {
         .unwrap()
 }
 
-/// A subscription that has begun: its first poll is what subscribes.
+/// A subscription that has begun, and says so.
 async fn begun(house: &House, who: &Caller, query: &str) -> BoxStream<'static, String> {
     let mut stream = house.stream(who, request(query)).await.unwrap();
-    let early = futures_util::poll!(stream.next());
-    assert!(early.is_pending(), "{early:?}");
+    assert_eq!(stream.next().await.as_deref(), Some(":\n\n"));
     stream
 }
 
@@ -130,4 +129,46 @@ async fn a_principal_has_so_many_streams_and_no_more() {
     open.pop();
     open.push(begun(&house, &admin("acme"), query).await);
     open.push(begun(&house, &caller("acme", "user:bob", &["admin"]), query).await);
+}
+
+#[tokio::test]
+async fn only_who_is_watched_is_announced_of() {
+    let house = House::new();
+    let (acme, beta) = (Tenant::parse("acme").unwrap(), Tenant::parse("beta").unwrap());
+    assert!(!house.admin.is_watched(&acme));
+    let query = "subscription { calls { name } }";
+    let mut first = begun(&house, &admin("acme"), query).await;
+    let second = begun(&house, &admin("acme"), query).await;
+    assert!(house.admin.is_watched(&acme) && !house.admin.is_watched(&beta));
+    // What happens in another tenant does not hurry who watches this one.
+    for number in 0..3000 {
+        house.admin.announce(&beta, call(&number.to_string(), "f"));
+    }
+    house.admin.announce(&acme, call("1", "own"));
+    assert_eq!(read(&first.next().await.unwrap())["data"]["calls"]["name"], "own");
+    drop(first);
+    assert!(house.admin.is_watched(&acme));
+    drop(second);
+    assert!(!house.admin.is_watched(&acme));
+}
+
+#[tokio::test]
+async fn what_is_managed_here_is_announced() {
+    let house = House::new();
+    let ann = admin("acme");
+    let mut changes = begun(&house, &ann, "subscription { events { area } }").await;
+    let calls = "subscription { calls { name status } }";
+    let mut calls = begun(&house, &ann, calls).await;
+    house.ask(&ann, "POST /acme/api/v1/keys", Some(json!({ "name": "robot" }))).await;
+    let setting = "mutation { insertUpdateMcpSetting(setting: {}, updatedBy: \"a\") \
+                   { mcpSetting { settingId } } }";
+    house.graphql(&ann, setting, json!({})).await;
+    let record = "mutation { insertUpdateMcpFunctionCall(name: \"f\", mcpType: \"tool\", \
+                  updatedBy: \"a\") { mcpFunctionCall { status } } }";
+    house.graphql(&ann, record, json!({})).await;
+    for area in ["keys", "settings", "history"] {
+        assert_eq!(read(&changes.next().await.unwrap())["data"]["events"]["area"], area);
+    }
+    let expected = json!({ "name": "f", "status": "initial" });
+    assert_eq!(read(&calls.next().await.unwrap())["data"]["calls"], expected);
 }

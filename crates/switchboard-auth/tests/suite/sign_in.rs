@@ -172,6 +172,23 @@ async fn a_refresh_token_ends_and_is_kept_as_a_hash() {
 }
 
 #[tokio::test]
+async fn what_is_kept_of_tokens_that_are_over_is_let_go_of() {
+    let World { house, _directory } = World::new();
+    let kept = || house.store.text(&TOKENS);
+    let short = house.log_in("default", ANN).await;
+    house.auth.tokens.revoke(&text(&short, "access_token")).await.unwrap();
+    assert_eq!(house.auth.tokens.sweep().await.unwrap(), 0, "nothing is over yet");
+    assert!(kept().contains("jti:") && kept().contains("refresh:"));
+    // Longer than a token is good for, with what clocks may be apart.
+    house.pass(24 * 60 * 60);
+    assert_eq!(house.auth.tokens.sweep().await.unwrap(), 1);
+    assert!(!kept().contains("jti:") && kept().contains("refresh:"));
+    house.pass(30 * 24 * 60 * 60);
+    assert_eq!(house.auth.tokens.sweep().await.unwrap(), 1);
+    assert!(!kept().contains("refresh:"));
+}
+
+#[tokio::test]
 async fn what_is_taken_back_lets_nobody_in_anywhere() {
     let World { house, _directory } = World::new();
     let secret = json!({ "tokens": { "secret": "a secret of more than thirty-two bytes" } });

@@ -102,12 +102,23 @@ impl Store for MemoryStore {
 
     async fn sweep(
         &self,
-        _: &'static Table,
-        _: &'static str,
-        _: &Value,
-        _: u32,
+        table: &'static Table,
+        column: &'static str,
+        bound: &Value,
+        limit: u32,
     ) -> Result<u64, StoreError> {
-        unimplemented!("whoever has the store sweeps it")
+        self.up()?;
+        let mut tables = self.tables.lock().unwrap();
+        let mut deleted = 0;
+        for ((name, _), rows) in tables.iter_mut() {
+            rows.retain(|_, row| {
+                let is_over = row.text(column).is_some_and(|own| Some(own) < bound.as_str());
+                let goes = *name == table.name && is_over && deleted < u64::from(limit);
+                deleted += u64::from(goes);
+                !goes
+            });
+        }
+        Ok(deleted)
     }
 
     async fn tenants(&self, table: &'static Table) -> Result<Vec<Tenant>, StoreError> {

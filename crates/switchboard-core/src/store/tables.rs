@@ -88,6 +88,7 @@ pub static CALLS: Table = Table {
         column("duration", Integer),
         column("tokens_in", Integer),
         column("tokens_out", Integer),
+        column("endpoint", Text),
         column("attempt", Integer),
         column("cache", Text),
         column("trace_id", Text),

@@ -6,12 +6,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use async_trait::async_trait;
 use serde_json::Value;
 use switchboard_core::store::{Change, Listed, Query, Row, Store, StoreError, Table};
-use switchboard_core::{Call, CallOutcome, Principal, Recorder as _, Standing, Tenant};
+use switchboard_core::{Call, CallOutcome, Principal, Recorder as _, Standing, Tenant, Went};
 use switchboard_mcp::Method;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Facts, Keeper, Known};
+use super::{Audience, Facts, Keeper, Known, Ports};
 use crate::config::HistoryConfig;
 use crate::redact::Redactor;
 
@@ -91,6 +91,21 @@ impl Known for Nothing {
     }
 }
 
+/// Hears of the records of `acme`.
+#[derive(Default)]
+struct Watching(Mutex<Vec<String>>);
+
+impl Audience for Watching {
+    fn is_there(&self, tenant: &Tenant) -> bool {
+        tenant.as_str() == "acme"
+    }
+
+    fn written(&self, tenant: &Tenant, row: &Row) {
+        let name = row.text("name").unwrap();
+        self.0.lock().unwrap().push(format!("{tenant} {name} {}", row.key.len()));
+    }
+}
+
 fn call(tenant: &str, name: &str) -> Call {
     Call {
         principal: Principal::of(Tenant::parse(tenant).unwrap(), "ann", Standing::default()),
@@ -99,14 +114,28 @@ fn call(tenant: &str, name: &str) -> Call {
         params: None,
         outcome: CallOutcome::Abandoned,
         took: Duration::ZERO,
+        went: Went::default(),
+        is_shown: false,
     }
 }
 
 fn keeper(notebook: &Arc<Notebook>, config: &HistoryConfig) -> (Arc<crate::History>, Keeper) {
-    let store = Arc::clone(notebook) as Arc<dyn Store>;
+    heard_keeper(notebook, config, &Arc::default())
+}
+
+fn heard_keeper(
+    notebook: &Arc<Notebook>,
+    config: &HistoryConfig,
+    watching: &Arc<Watching>,
+) -> (Arc<crate::History>, Keeper) {
+    let ports = Ports {
+        store: Arc::clone(notebook) as Arc<dyn Store>,
+        known: Arc::new(Nothing),
+        audience: Arc::clone(watching) as Arc<dyn Audience>,
+    };
     let clock = || UNIX_EPOCH + Duration::from_secs(1_795_000_000);
     let redactor = Redactor::new(&config.redact).unwrap();
-    Keeper::new(config, redactor, (store, Arc::new(Nothing)), clock, 7)
+    Keeper::new(config, redactor, ports, clock, 7)
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,4 +196,22 @@ async fn what_a_store_cannot_take_waits_and_what_does_not_fit_is_counted() {
     let ended = tokio::time::timeout(Duration::from_secs(60), running).await;
     assert!(ended.is_ok_and(|ended| ended.is_ok()));
     assert_eq!(history.losses().count(), 17);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_is_told_to_those_who_watch() {
+    let (notebook, watching) = (Arc::new(Notebook::default()), Arc::<Watching>::default());
+    notebook.away.store(true, Ordering::Relaxed);
+    let (history, keeper) = heard_keeper(&notebook, &HistoryConfig::default(), &watching);
+    let end = CancellationToken::new();
+    let running = TaskTracker::new().spawn(keeper.run(end.clone()));
+    history.record(call("acme", "one"));
+    history.record(call("other", "two"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(watching.0.lock().unwrap().is_empty(), "it is not on record yet");
+    notebook.away.store(false, Ordering::Relaxed);
+    history.settle(Duration::from_secs(60)).await;
+    assert_eq!(*watching.0.lock().unwrap(), ["acme one 20"]);
+    end.cancel();
+    running.await.unwrap();
 }

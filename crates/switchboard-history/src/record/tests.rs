@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use switchboard_config::ByteSize;
-use switchboard_core::{Call, CallOutcome, Error, Principal, Recorder as _, Response};
+use switchboard_core::{Call, CallOutcome, Error, Principal, Recorder as _, Response, Went};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 
 use super::Form;
@@ -20,6 +20,13 @@ fn parse(value: &Value) -> Json {
 /// The columns of a call of `params` with `outcome`, as far as `expected` names them.
 #[track_caller]
 fn check(params: &Value, outcome: Result<Value, Error>, expected: &Value) {
+    let went = Went { upstream: None, endpoint: Some("git.2".into()), attempt: 2 };
+    check_of(params, outcome, went, expected);
+}
+
+/// The same for a call that went elsewhere.
+#[track_caller]
+fn check_of(params: &Value, outcome: Result<Value, Error>, went: Went, expected: &Value) {
     let config = HistoryConfig {
         arguments_limit: ByteSize::from_bytes(60),
         result_limit: ByteSize::from_bytes(80),
@@ -38,6 +45,8 @@ fn check(params: &Value, outcome: Result<Value, Error>, expected: &Value) {
         params: Some(parse(params)),
         outcome,
         took: Duration::from_micros(12_345),
+        went,
+        is_shown: false,
     });
     let noted = waiting.try_recv().unwrap();
     let form = Form::new(&config, Redactor::new(&config.redact).unwrap());
@@ -57,7 +66,8 @@ fn a_record_says_who_called_what_and_what_came_of_it() {
         Ok(json!({ "content": [] })),
         &json!({
             "name": "git__log", "mcp_type": "tool", "method": "tools/call", "subject": "ann",
-            "upstream": "git", "status": "completed", "arguments": { "count": 3 },
+            "upstream": "git", "endpoint": "git.2", "attempt": 2, "cache": "none",
+            "status": "completed", "arguments": { "count": 3 },
             "content": "{\"content\":[]}", "duration": 12_345, "time_spent": 12,
             "tokens_in": 3, "tokens_out": 4, "notes": null, "error": null,
             "trace_id": "0af7651916cd43dd8448eb211c80319c",
@@ -123,4 +133,13 @@ fn what_stores_do_not_take_is_replaced() {
     let text = value.to_string();
     assert_eq!(text.matches('[').count(), super::DEPTH, "{text}");
     assert_eq!(super::key_text(&"é".repeat(4_000)).len(), 1_024);
+}
+
+#[test]
+fn a_record_says_where_the_call_went() {
+    let expected = json!({ "upstream": "other", "endpoint": null, "attempt": 0, "cache": null });
+    let went = Went { upstream: Some("other".into()), endpoint: None, attempt: 0 };
+    check_of(&json!({}), Err(Error::Invalid("no".into())), went, &expected);
+    let expected = json!({ "upstream": "git", "attempt": 0, "cache": null });
+    check_of(&json!({}), Err(Error::Invalid("no".into())), Went::default(), &expected);
 }

@@ -2,8 +2,9 @@
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use futures_util::future::try_join_all;
 use serde_json::Value;
-use switchboard_core::store::{Condition, Listed, Mark, PARTITION, Query, StoreError, Test};
+use switchboard_core::store::{Condition, Listed, Mark, PARTITION, Query, Row, StoreError, Test};
 
 use crate::dynamodb::expression::Placeholders;
 use crate::dynamodb::failure::{Doing, failed};
@@ -16,6 +17,9 @@ use crate::shape;
 
 /// The most rows that are asked for at once. The service answers 1 MB at a time anyway.
 const PAGE_LIMIT: u64 = 10_000;
+
+/// Questions that are asked side by side: a page of a hundred values in four rounds.
+const AT_ONCE: usize = 25;
 
 /// A key that comes before all others, which an empty one would if it could be named.
 const FIRST: &str = "\0";
@@ -49,6 +53,31 @@ pub(super) async fn list(scope: Scope<'_>, query: &Query) -> Result<Listed, Stor
         false => None,
     };
     Ok(window.into_page(query, total))
+}
+
+/// The row with the greatest key for each value of a column. Each is one question to the index of the
+/// column, where there is one, that is answered with one row; so many are under way at once.
+pub(super) async fn latest(
+    scope: Scope<'_>,
+    column: &'static str,
+    values: &[&str],
+) -> Result<Vec<Row>, StoreError> {
+    let of = async |value: &str| {
+        let query = Query::first(1).only(column, Test::Is(value.into())).by(None, true);
+        shape::query(scope.table, &query)?;
+        let mut window = Window::one();
+        let plan = Plan::by_key(scope.table, scope.place, &query.conditions);
+        collect(scope, &plan, (None, true), &mut window).await?;
+        Ok::<_, StoreError>(window.into_page(&query, None).rows)
+    };
+    // No store has a value with NUL in it.
+    let possible: Vec<_> = values.iter().filter(|value| !value.contains('\0')).collect();
+    let mut rows = Vec::with_capacity(possible.len());
+    for some in possible.chunks(AT_ONCE) {
+        let found = try_join_all(some.iter().map(|value| of(value))).await?;
+        rows.extend(found.into_iter().flatten());
+    }
+    Ok(rows)
 }
 
 /// In the order of a column: rows without a value first, which are not in its index, and then those

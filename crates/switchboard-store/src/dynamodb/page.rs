@@ -20,6 +20,11 @@ impl Window {
         Self { skip: query.skip, wanted, passed: 0, rows: Vec::new() }
     }
 
+    /// One row, and not whether there are more.
+    pub(super) fn one() -> Self {
+        Self { skip: 0, wanted: 1, passed: 0, rows: Vec::new() }
+    }
+
     /// Counts, and keeps nothing.
     pub(super) fn counting() -> Self {
         Self { skip: u64::MAX, wanted: u64::MAX, passed: 0, rows: Vec::new() }

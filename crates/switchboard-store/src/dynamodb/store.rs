@@ -88,6 +88,16 @@ impl Store for Dynamodb {
         list::list(self.scope(table, tenant)?, query).await
     }
 
+    async fn latest(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        column: &'static str,
+        values: &[&str],
+    ) -> Result<Vec<Row>, StoreError> {
+        list::latest(self.scope(table, tenant)?, column, values).await
+    }
+
     async fn write(
         &self,
         table: &'static Table,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use switchboard_config::TimeSpan;
 use switchboard_core::{
-    CallerId, Context, Error, Peer as _, Principal, Request, Response, Session,
+    CallerId, Context, Error, Peer as _, Principal, Request, Response, Session, Trail,
 };
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use switchboard_process::{Options, Spawner};
@@ -170,7 +170,8 @@ pub(crate) async fn what_does_no_harm_twice_is_sent_to_another() {
             .until(|| group.upstream.view().lists.is_some_and(|it| it.tools.len() == 1))
             .await;
         // Whichever has it dies of it.
-        let ann = of("ann");
+        let trail = Arc::<Trail>::default();
+        let ann = Context { trail: Some(Arc::clone(&trail)), ..of("ann") };
         let calling = call(&group.upstream, &ann, "never");
         let killing = async {
             tokio::time::timeout(PATIENCE, async {
@@ -192,6 +193,8 @@ pub(crate) async fn what_does_no_harm_twice_is_sent_to_another() {
         assert!(matches!(answer, Err(Error::Lost { .. })), "{answer:?}");
         assert_eq!(group.calls().iter().sum::<usize>(), if trusted { 2 } else { 1 });
         assert_eq!(group.upstream.counts().retries, u64::from(trusted));
+        assert_eq!(trail.went().attempt, if trusted { 2 } else { 1 });
+        assert!(trail.went().endpoint.is_some_and(|name| name.starts_with("group")));
         group.end().await;
     }
 }
@@ -213,7 +216,8 @@ pub(crate) async fn a_second_endpoint_is_asked_where_the_first_takes_long() {
     group.fakes.iter().for_each(|fake| fake.add_tool("more"));
     let holds = |lists: &switchboard_core::Lists| lists.tools.iter().any(|it| it.key == "hold");
     group.news.until(|| group.upstream.view().lists.is_some_and(|lists| holds(&lists))).await;
-    let ann = of("ann");
+    let trail = Arc::<Trail>::default();
+    let ann = Context { trail: Some(Arc::clone(&trail)), ..of("ann") };
     let answer = loop {
         let calling = call(&group.upstream, &ann, "hold");
         let releasing = async {
@@ -235,6 +239,7 @@ pub(crate) async fn a_second_endpoint_is_asked_where_the_first_takes_long() {
         }
     };
     assert_eq!(answer.unwrap().endpoint.as_deref(), Some("group.2"));
+    assert_eq!(trail.went().endpoint.as_deref(), Some("group.2"), "the one that answered");
     group.fakes[0].until("cancelled hold", 1).await;
     group.end().await;
 }

@@ -1,6 +1,8 @@
 //! Tenants that are managed while the daemon runs: by programs that were written for the older
 //! engine, and by those that know ours.
 
+mod live;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -29,6 +31,11 @@ impl Site {
     fn start() -> Self {
         let home = Home::new("egress.allow = [\"127.0.0.1\"]\n");
         home.start();
+        Self::of(home)
+    }
+
+    /// One that runs already.
+    fn of(home: Home) -> Self {
         let authority = home.address().replace("http://", "").replace("/mcp", "");
         let key = home.key();
         Self { home, authority, key }

@@ -37,9 +37,18 @@ pub(super) fn call(call: &RecordedCall) -> String {
     line("started", &call.started);
     line("took", &took(call.duration_us));
     line("by", &call.subject);
-    for (name, value) in
-        [("server", &call.upstream), ("trace", &call.trace_id), ("notes", &call.notes)]
-    {
+    let attempt = call.attempt.map(|attempt| match attempt {
+        0 => "no server was asked".to_owned(),
+        attempt => attempt.to_string(),
+    });
+    for (name, value) in [
+        ("server", &call.upstream),
+        ("endpoint", &call.endpoint),
+        ("attempt", &attempt),
+        ("cache", &call.cache),
+        ("trace", &call.trace_id),
+        ("notes", &call.notes),
+    ] {
         if let Some(value) = value {
             line(name, value);
         }
@@ -111,6 +120,9 @@ mod tests {
             duration_us: 12_345,
             subject: "owner".to_owned(),
             upstream: Some("git".to_owned()),
+            endpoint: Some("git.2".to_owned()),
+            attempt: Some(1),
+            cache: Some("none".to_owned()),
             arguments: Some(json!({ "count": 3 })),
             result: Some(json!({ "content": [] })),
             error: None,
@@ -145,7 +157,7 @@ mod tests {
             &super::call(&recorded()),
             "id        17952480000000001234\ntool      git__log\nstatus    completed\n\
              started   2026-11-21T08:00:00.000000Z\ntook      12.3 ms\nby        owner\n\
-             server    git\ntokens    about 3 in, 4 out\n\narguments\n{\n  \"count\": 3\n}\n\n\
+             server    git\nendpoint  git.2\nattempt   1\ncache     none\ntokens    about 3 in, 4 out\n\narguments\n{\n  \"count\": 3\n}\n\n\
              result\n{\n  \"content\": []\n}",
         );
     }
