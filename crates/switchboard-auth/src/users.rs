@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use switchboard_core::scopes::{self, NoScope};
 use switchboard_core::store::tables::USERS;
 use switchboard_core::store::{Change, Mark, Query, Row, Store, StoreError};
 use switchboard_core::{ADMIN, OWNER, Tenant};
@@ -16,7 +17,6 @@ use switchboard_core::{ADMIN, OWNER, Tenant};
 use crate::clock::{Clock, column};
 use crate::password::{Busy, NoHash, Passwords, StoredHash, hash_now, is_acceptable};
 use crate::reach::Reach;
-use crate::scope::{NoScope, Scopes};
 use crate::tokens::Identity;
 
 /// Everybody who has a password.
@@ -109,7 +109,7 @@ impl Entry {
             return Err("`username` has to have 1 to 200 characters".to_owned());
         }
         if let Some(scopes) = &self.scopes {
-            Scopes::parse(scopes).map_err(|error| error.to_string())?;
+            scopes::check(scopes).map_err(|error| error.to_string())?;
         }
         let hash = StoredHash::parse(&self.password_hash).map_err(|why: NoHash| {
             format!("the hash of `{}` is of no use: {why}", self.username)
@@ -229,7 +229,7 @@ impl Users {
             return Err(UserError::Invalid("no user has an empty role, or the role `owner`"));
         }
         if let Some(scopes) = &new.scopes {
-            Scopes::parse(scopes)?;
+            scopes::check(scopes)?;
         }
         let hash = self.passwords.hash(&new.password).await?;
         let entry = Entry {
