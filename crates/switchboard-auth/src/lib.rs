@@ -16,6 +16,7 @@ mod aliases;
 mod api_keys;
 mod auth;
 mod bounded;
+mod checked;
 mod clock;
 mod cognito;
 mod config;
@@ -44,9 +45,10 @@ mod tokens;
 mod users;
 mod way;
 
-pub use aliases::{ALIASES, Alias, AliasError, overlay};
+pub use aliases::{ALIASES, Alias, AliasError, inherited};
 pub use api_keys::{ApiKey, ApiKeyError, ApiKeys, Made, NewKey};
-pub use auth::{Auth, AuthError, Parts};
+pub use auth::{Auth, Parts};
+pub use checked::AuthError;
 pub use clock::Clock;
 pub use config::{
     Asymmetric, AuthConfig, CognitoConfig, KeysConfig, OidcConfig, Passwords, ResourceConfig,

@@ -106,6 +106,15 @@ pub fn in_the_way_of_managing(scopes: Option<&[Arc<str>]>, effect: Effect) -> Ve
     unmet(scopes, |sort| allows_managing(Some(sort), effect))
 }
 
+/// The scope that a credential lacks for [`allows_managing`], where that is all it lacks: whoever can
+/// get another comes again with it (step-up).
+pub fn wanted_to_manage(scopes: Option<&[Arc<str>]>, effect: Effect) -> Option<Arc<str>> {
+    let in_the_way = in_the_way_of_managing(scopes, effect);
+    let is_effect = in_the_way.iter().all(|scope| scope.starts_with(EFFECT));
+    let wanted = || format!("{EFFECT}{}", effect.as_str()).into();
+    (is_effect && !in_the_way.is_empty()).then(wanted)
+}
+
 /// The scopes of those sorts that do not allow something by themselves.
 fn unmet(scopes: Option<&[Arc<str>]>, is_met: impl Fn(&[Arc<str>]) -> bool) -> Vec<&str> {
     let scopes = scopes.unwrap_or_default();
@@ -136,7 +145,10 @@ fn covers(pattern: &str, name: &str) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use super::{allows, allows_managing, check as fits, in_the_way, in_the_way_of_managing};
+    use super::{
+        allows, allows_managing, check as fits, in_the_way, in_the_way_of_managing,
+        wanted_to_manage,
+    };
     use crate::policy::Effect::{self, Destroys, Reads, Writes};
 
     fn scopes(text: &str) -> Vec<Arc<str>> {
@@ -226,5 +238,10 @@ mod tests {
         check("effect:read", Reads, true);
         check("effect:read", Writes, false);
         check("effect:read effect:write", Writes, true);
+        let wanted = |text: &str| wanted_to_manage(Some(&scopes(text)), Writes);
+        assert_eq!(wanted("openid effect:read").as_deref(), Some("effect:write"));
+        assert_eq!(wanted("openid effect:write"), None);
+        assert_eq!(wanted("server:git effect:read"), None, "it would not be enough");
+        assert_eq!(wanted_to_manage(None, Writes), None);
     }
 }
