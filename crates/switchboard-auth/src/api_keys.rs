@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use switchboard_core::Tenant;
+use switchboard_core::scopes::{self, NoScope};
 use switchboard_core::store::tables::KEYS;
 use switchboard_core::store::{Change, Mark, Query, Store, StoreError};
 
@@ -26,7 +27,6 @@ use crate::api_keys::text::Id;
 use crate::clock::{Clock, column, seconds, time};
 use crate::error::KeyError;
 use crate::leases::Leases;
-use crate::scope::{NoScope, Scopes};
 
 /// The keys of all tenants.
 pub struct ApiKeys {
@@ -258,7 +258,7 @@ fn check(new: &NewKey, now: SystemTime) -> Result<(), ApiKeyError> {
         return Err(ApiKeyError::Invalid("the key would have expired already"));
     }
     if let Some(scopes) = &new.scopes {
-        Scopes::parse(scopes)?;
+        scopes::check(scopes)?;
     }
     Ok(())
 }

@@ -4,30 +4,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Uri;
-use jsonwebtoken::Algorithm;
 use switchboard_core::store::Store;
-use switchboard_core::{Challenge, Login, NoTenant, Principal};
+use switchboard_core::{Challenge, Login, Principal};
 use switchboard_egress::Guard;
 use tokio_util::task::TaskTracker;
 
 use crate::api_keys::ApiKeys;
+use crate::checked::{
+    AuthError, admin, cognito_rules, listed_users, oidc_rules, pool, reach, rules, wrong,
+};
 use crate::clock::Clock;
 use crate::cognito::CognitoLogin;
-use crate::config::{
-    Asymmetric, AuthConfig, CognitoConfig, OidcConfig, Passwords, TokenUse, UsersConfig, WayName,
-};
-use crate::error::KeyError;
+use crate::config::{AuthConfig, CognitoConfig, OidcConfig, UsersConfig, WayName};
 use crate::key_file::KeyFile;
 use crate::leases::Leases;
 use crate::logins::Logins;
-use crate::oidc::{Audience, Freshness, Provider, ReachRule, Rules, Shared, Source, discovery};
-use crate::reach::Reach;
-use crate::resource::Resource;
+use crate::oidc::{Freshness, Provider, Shared};
 use crate::sign_in::SignIn;
 use crate::throttle::Throttle;
-use crate::tokens::{SigningKeys, TokenRules, Tokens, WeakSecret};
-use crate::users::{UserError, Users, UsersFileError};
+use crate::tokens::{SigningKeys, Tokens};
+use crate::users::Users;
 use crate::way::Way;
 use crate::way::admin::AdminToken;
 use crate::way::instance::InstanceKey;
@@ -59,21 +55,6 @@ pub struct Parts {
     pub instance: Arc<dyn Login>,
     /// Where the secret for tokens is kept where none is configured.
     pub secret_file: PathBuf,
-}
-
-/// What is wrong with `[auth]`.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthError {
-    #[error("{key}: {why}")]
-    Setting { key: String, why: String },
-    #[error("auth.admin_token: {0}")]
-    AdminToken(#[source] KeyError),
-    #[error("auth.tokens.secret: {0}")]
-    Secret(#[from] WeakSecret),
-    #[error("the secret for tokens: {0}")]
-    SecretFile(#[source] KeyError),
-    #[error(transparent)]
-    Users(#[from] UsersFileError),
 }
 
 /// How often, at most and at least, what was revoked elsewhere is looked for and what has expired is
@@ -186,7 +167,8 @@ impl Own<'_> {
                     ways.push(Arc::new(admin.map_err(AuthError::AdminToken)?));
                 }
                 WayName::Loopback if config.loopback => {
-                    ways.push(Arc::new(Loopback::new(self.owner.clone())));
+                    let (owner, leases) = (self.owner.clone(), Arc::clone(self.leases));
+                    ways.push(Arc::new(Loopback::new(owner, leases)));
                 }
                 WayName::Loopback => {}
             }
@@ -197,17 +179,10 @@ impl Own<'_> {
 
 /// Who logs people in instead of us.
 fn cognito(config: &AuthConfig, guard: &Guard) -> Result<Option<CognitoLogin>, AuthError> {
-    match (config.passwords, &config.cognito) {
-        (Passwords::Local, _) => Ok(None),
-        (Passwords::Cognito, Some(cognito)) => {
-            let login = CognitoLogin::new(cognito, guard.clone());
-            let no_address = || wrong("auth.cognito.endpoint", "it is no address");
-            login.ok_or_else(no_address).map(Some)
-        }
-        (Passwords::Cognito, None) => {
-            Err(wrong("auth.passwords", "there is no `auth.cognito` to ask"))
-        }
-    }
+    let Some(cognito) = pool(config)? else { return Ok(None) };
+    let login = CognitoLogin::new(cognito, guard.clone());
+    let no_address = || wrong("auth.cognito.endpoint", "it is no address");
+    login.ok_or_else(no_address).map(Some)
 }
 
 fn users(
@@ -215,22 +190,13 @@ fn users(
     store: &Arc<dyn Store>,
     clock: &Clock,
 ) -> Result<Arc<Users>, AuthError> {
-    let reach = reach("auth.users.tenant", &config.tenant)?;
     let mut users = Users::new(Arc::clone(store), clock.clone());
-    if let Some(path) = &config.file {
-        users.add_file(path, &reach)?;
-    }
-    match (&config.admin_name, &config.admin_password) {
-        (Some(name), Some(password)) => users
+    listed_users(config)?.into_iter().for_each(|user| users.add(user));
+    if let Some((name, password)) = admin(config)? {
+        let reach = reach("auth.users.tenant", &config.tenant)?;
+        users
             .add_admin(name, password.expose(), &reach)
-            .map_err(|error: UserError| wrong("auth.users.admin_password", &error.to_string()))?,
-        (None, None) => {}
-        (Some(_), None) => {
-            return Err(wrong("auth.users.admin_name", "it needs `auth.users.admin_password`"));
-        }
-        (None, Some(_)) => {
-            return Err(wrong("auth.users.admin_password", "it needs `auth.users.admin_name`"));
-        }
+            .map_err(|error| wrong("auth.users.admin_password", &error.to_string()))?;
     }
     Ok(Arc::new(users))
 }
@@ -244,25 +210,6 @@ fn signing_keys(config: &AuthConfig, file: &Path) -> Result<SigningKeys, AuthErr
             Ok(SigningKeys::generated(&opened.stored, signature))
         }
     }
-}
-
-fn rules(config: &AuthConfig) -> Result<TokenRules, AuthError> {
-    let tokens = &config.tokens;
-    let others = config.oidc.values().map(|oidc| oidc.issuer.clone());
-    let mut others = others.chain(config.cognito.iter().map(CognitoConfig::issuer));
-    if tokens.issuer.is_empty() || others.any(|issuer| issuer == tokens.issuer) {
-        return Err(wrong("auth.tokens.issuer", "it is empty, or that of an identity provider"));
-    }
-    if tokens.audience.iter().all(String::is_empty) {
-        return Err(wrong("auth.tokens.audience", "tokens have to be for somebody"));
-    }
-    Ok(TokenRules {
-        issuer: tokens.issuer.clone(),
-        audience: tokens.audience.clone(),
-        lifetime: tokens.lifetime.as_duration(),
-        refresh_lifetime: tokens.refresh_lifetime.as_duration(),
-        skew: tokens.clock_skew.as_duration(),
-    })
 }
 
 fn providers(config: &AuthConfig, shared: &dyn Fn() -> Shared) -> Result<Ways, AuthError> {
@@ -283,93 +230,14 @@ fn oidc_provider(
     resources: &[String],
     shared: Shared,
 ) -> Result<Provider, AuthError> {
-    let key = |field: &str| format!("auth.oidc.{name}.{field}");
-    if config.audience.is_empty() && resources.is_empty() {
-        let why =
-            "tokens have to be for somebody: name an audience, or an address of auth.resource";
-        return Err(wrong(&key("audience"), why));
-    }
-    if config.algorithms.is_empty() {
-        return Err(wrong(&key("algorithms"), "no token could be checked"));
-    }
-    let source = match &config.jwks_url {
-        Some(address) => Source::Known(uri(&key("jwks_url"), address)?),
-        None => {
-            let document = discovery(&config.issuer);
-            let document = document
-                .ok_or_else(|| wrong(&key("issuer"), "nothing can be found below this address"))?;
-            Source::Discovered { issuer: config.issuer.clone(), document }
-        }
-    };
-    let reach = match &config.tenant_claim {
-        Some(claim) => ReachRule::Claim(claim.clone()),
-        None => ReachRule::Fixed(reach(&key("tenant"), &config.tenant)?),
-    };
-    let rules = Rules {
-        issuer: config.issuer.clone(),
-        audience: Audience::Named {
-            accepted: config.audience.clone(),
-            resources: resources.iter().map(|address| Resource::new(address)).collect(),
-        },
-        algorithms: config.algorithms.iter().map(|it| it.algorithm()).collect(),
-        skew: config.clock_skew.as_duration(),
-        names: vec![config.name_claim.clone()],
-        roles: config.roles_claim.clone(),
-        scopes: config.scopes_claim.clone(),
-        reach,
-    };
+    let (rules, source) = oidc_rules(name, config, resources)?;
     let (ttl, floor) = (config.jwks_ttl.as_duration(), config.jwks_floor.as_duration());
     Ok(Provider::new(rules, source, Freshness { ttl, floor }, shared))
 }
 
 fn cognito_provider(config: &CognitoConfig, shared: Shared) -> Result<Provider, AuthError> {
-    let accepts = |token_use| config.token_use.contains(&token_use);
-    let rules = Rules {
-        issuer: config.issuer(),
-        audience: Audience::Cognito {
-            client_id: config.client_id.clone(),
-            access: accepts(TokenUse::Access),
-            id: accepts(TokenUse::Id),
-        },
-        // What Cognito signs with.
-        algorithms: vec![Algorithm::RS256],
-        skew: config.clock_skew.as_duration(),
-        names: vec!["username".to_owned(), "cognito:username".to_owned()],
-        roles: "cognito:groups".to_owned(),
-        scopes: "scope".to_owned(),
-        reach: ReachRule::Fixed(reach("auth.cognito.tenant", &config.tenant)?),
-    };
-    let source = Source::Known(uri("auth.cognito.jwks_url", &config.jwks())?);
+    let (rules, source) = cognito_rules(config)?;
     let freshness =
         Freshness { ttl: config.jwks_ttl.as_duration(), floor: Duration::from_secs(30) };
     Ok(Provider::new(rules, source, freshness, shared))
-}
-
-impl Asymmetric {
-    fn algorithm(self) -> Algorithm {
-        match self {
-            Self::RS256 => Algorithm::RS256,
-            Self::RS384 => Algorithm::RS384,
-            Self::RS512 => Algorithm::RS512,
-            Self::PS256 => Algorithm::PS256,
-            Self::PS384 => Algorithm::PS384,
-            Self::PS512 => Algorithm::PS512,
-            Self::ES256 => Algorithm::ES256,
-            Self::ES384 => Algorithm::ES384,
-            Self::EdDSA => Algorithm::EdDSA,
-        }
-    }
-}
-
-fn reach(key: &str, text: &str) -> Result<Reach, AuthError> {
-    Reach::parse(text).map_err(|error: NoTenant| wrong(key, &error.to_string()))
-}
-
-fn uri(key: &str, address: &str) -> Result<Uri, AuthError> {
-    let uri = address.parse::<Uri>().ok().filter(|uri| uri.host().is_some());
-    uri.ok_or_else(|| wrong(key, "it is no address"))
-}
-
-fn wrong(key: &str, why: &str) -> AuthError {
-    AuthError::Setting { key: key.to_owned(), why: why.to_owned() }
 }

@@ -55,7 +55,7 @@ impl CognitoConfig {
     }
 
     /// Where the service is.
-    fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         match &self.endpoint {
             Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
             None => format!("https://cognito-idp.{}.amazonaws.com", self.region),

@@ -1,7 +1,7 @@
 //! `[auth]`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,12 @@ pub struct AuthConfig {
     /// default: a proxy on this machine connects from here too, and so does every other user of it.
     /// Needs `loopback` in `auth.order`.
     pub loopback: bool,
+    /// The key of the instance, whose owner may do everything; at least 16 characters. Absent: one is
+    /// generated and kept in the state directory (`switchboard show-key`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<Secret>,
+    /// How long the old key of the instance stays valid after `switchboard rotate-key`.
+    pub rotate_grace: TimeSpan,
     /// A token that makes whoever presents it administrator of the tenant that is addressed. At
     /// least 16 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,7 +115,7 @@ pub struct TokensConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct UsersConfig {
     /// A JSON array of `{"username", "password_hash", "roles"}`, hashes by bcrypt or argon2id; also
-    /// `tenant` and `scopes`.
+    /// `tenant` and `scopes`. Relative to the configuration file; read at the start and at a reload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
     /// The tenant of users in the file that name none; `*` for whichever is addressed.
@@ -159,7 +165,7 @@ pub struct OidcConfig {
     pub clock_skew: TimeSpan,
     /// How long the keys of the provider are taken to be all there are.
     #[serde(default = "jwks_ttl")]
-    #[schemars(extend("x-minimum" = "1m", "x-maximum" = "1d"))]
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1d"))]
     pub jwks_ttl: TimeSpan,
     /// The least time between two looks for a key that is not known.
     #[serde(default = "jwks_floor")]
@@ -173,6 +179,7 @@ pub struct OidcConfig {
 pub struct CognitoConfig {
     /// The region of the pool, such as `eu-central-1`.
     pub region: String,
+    /// The pool, such as `eu-central-1_a1B2c3`.
     pub user_pool_id: String,
     /// The app client that tokens have to be for.
     pub client_id: String,
@@ -194,7 +201,7 @@ pub struct CognitoConfig {
     pub jwks_url: Option<String>,
     /// How long the keys of the pool are taken to be all there are.
     #[serde(default = "jwks_ttl")]
-    #[schemars(extend("x-minimum" = "1m", "x-maximum" = "1d"))]
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1d"))]
     pub jwks_ttl: TimeSpan,
     /// How far the clock of the service may be apart from ours.
     #[serde(default = "clock_skew")]
@@ -242,6 +249,16 @@ pub struct ResourceConfig {
     pub documentation: Option<String>,
 }
 
+impl AuthConfig {
+    /// The same, with paths that are relative meant from `directory`.
+    #[must_use]
+    pub fn beside(&self, directory: &Path) -> Self {
+        let mut config = self.clone();
+        config.users.file = config.users.file.map(|file| directory.join(file));
+        config
+    }
+}
+
 impl Default for AuthConfig {
     fn default() -> Self {
         Self {
@@ -254,6 +271,8 @@ impl Default for AuthConfig {
                 WayName::Loopback,
             ],
             loopback: false,
+            api_key: None,
+            rotate_grace: TimeSpan::from_mins(24 * 60),
             admin_token: None,
             passwords: Passwords::Local,
             keys: KeysConfig::default(),

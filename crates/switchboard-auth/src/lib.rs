@@ -16,6 +16,7 @@ mod aliases;
 mod api_keys;
 mod auth;
 mod bounded;
+mod checked;
 mod clock;
 mod cognito;
 mod config;
@@ -36,7 +37,6 @@ mod query;
 mod reach;
 mod resource;
 mod roles;
-mod scope;
 mod sealer;
 mod sign_in;
 mod stored;
@@ -45,9 +45,10 @@ mod tokens;
 mod users;
 mod way;
 
-pub use aliases::{ALIASES, Alias, AliasError, overlay};
+pub use aliases::{ALIASES, Alias, AliasError, inherited};
 pub use api_keys::{ApiKey, ApiKeyError, ApiKeys, Made, NewKey};
-pub use auth::{Auth, AuthError, Parts};
+pub use auth::{Auth, Parts};
+pub use checked::AuthError;
 pub use clock::Clock;
 pub use config::{
     Asymmetric, AuthConfig, CognitoConfig, KeysConfig, OidcConfig, Passwords, ResourceConfig,
@@ -66,7 +67,6 @@ pub use password::{Busy, NoHash, StoredHash};
 pub use query::redact_query;
 pub use reach::Reach;
 pub use resource::{metadata_address, resource_path};
-pub use scope::{NoScope, Scopes, step_up};
 pub use sealer::Sealer;
 pub use sign_in::{Answer, SignIn};
 pub use stored::Stored;

@@ -26,8 +26,12 @@ impl AuthConfig {
         self.oidc.values().map(|oidc| oidc.issuer.clone()).chain(cognito).collect()
     }
 
-    /// The metadata of the resource at `address`; `None` where nobody gives tokens for it.
+    /// The metadata of the resource that was asked for as `address`; `None` where nobody gives tokens
+    /// for it. It has the address that is configured for that path, where one is: what a proxy calls
+    /// us is not what clients do.
     pub fn resource_metadata(&self, address: &str) -> Option<Value> {
+        let known = self.resource.addresses.iter().find_map(|known| known_as(known, address));
+        let address = known.unwrap_or_else(|| address.to_owned());
         let servers = self.authorization_servers();
         if servers.is_empty() {
             return None;
@@ -47,6 +51,18 @@ impl AuthConfig {
         }
         Some(metadata)
     }
+}
+
+/// The configured address, where it is the one of the same path.
+fn known_as(known: &str, address: &str) -> Option<String> {
+    let path = |address: &str| {
+        let (_, rest) = address.split_once("://")?;
+        Some(rest.find('/').map_or("/", |at| &rest[at..]).to_owned())
+    };
+    let asked = path(address)?;
+    let endpoint = asked.split('/').nth(1).unwrap_or_default();
+    let known = known.replace(ENDPOINT, endpoint);
+    (path(&known)? == asked).then_some(known)
 }
 
 /// An address of this daemon that tokens are for (RFC 8707).
@@ -147,6 +163,19 @@ mod tests {
         assert_eq!(metadata["authorization_servers"], json!(["https://login.example"]));
         assert_eq!(metadata["scopes_supported"], json!(["effect:read"]));
         assert_eq!(metadata["bearer_methods_supported"], json!(["header"]));
+        let config = AuthConfig {
+            resource: serde_json::from_value(json!({ "addresses": [
+                "https://gate.example/mcp", "https://gate.example/{endpoint_id}/mcp"] }))
+            .unwrap(),
+            ..config
+        };
+        for (asked, known) in [
+            ("http://10.0.0.7:8765/mcp", "https://gate.example/mcp"),
+            ("http://10.0.0.7:8765/acme/mcp", "https://gate.example/acme/mcp"),
+            ("http://10.0.0.7:8765/sse", "http://10.0.0.7:8765/sse"),
+        ] {
+            assert_eq!(config.resource_metadata(asked).unwrap()["resource"], known);
+        }
         assert_eq!(AuthConfig::default().resource_metadata("https://gate.example/mcp"), None);
     }
 }

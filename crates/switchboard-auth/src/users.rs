@@ -4,11 +4,12 @@
 //! "password_hash" | "hashed_password", "roles"}`, and may also say `tenant` and `scopes`. A name of
 //! the file is not looked for in the store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use switchboard_core::scopes::{self, NoScope};
 use switchboard_core::store::tables::USERS;
 use switchboard_core::store::{Change, Mark, Query, Row, Store, StoreError};
 use switchboard_core::{ADMIN, OWNER, Tenant};
@@ -16,7 +17,6 @@ use switchboard_core::{ADMIN, OWNER, Tenant};
 use crate::clock::{Clock, column};
 use crate::password::{Busy, NoHash, Passwords, StoredHash, hash_now, is_acceptable};
 use crate::reach::Reach;
-use crate::scope::{NoScope, Scopes};
 use crate::tokens::Identity;
 
 /// Everybody who has a password.
@@ -109,7 +109,7 @@ impl Entry {
             return Err("`username` has to have 1 to 200 characters".to_owned());
         }
         if let Some(scopes) = &self.scopes {
-            Scopes::parse(scopes).map_err(|error| error.to_string())?;
+            scopes::check(scopes).map_err(|error| error.to_string())?;
         }
         let hash = StoredHash::parse(&self.password_hash).map_err(|why: NoHash| {
             format!("the hash of `{}` is of no use: {why}", self.username)
@@ -124,36 +124,6 @@ impl Users {
         Self { listed: HashMap::new(), store, passwords: Passwords::new(), clock }
     }
 
-    /// Adds the users of a file; those that name no tenant have `reach`.
-    ///
-    /// # Errors
-    ///
-    /// [`UsersFileError`] names the user that is wrong by its position, from 1.
-    pub(crate) fn add_file(&mut self, path: &Path, reach: &Reach) -> Result<(), UsersFileError> {
-        let io = |cause| UsersFileError::Io { path: path.to_owned(), cause };
-        let length = std::fs::metadata(path).map_err(io)?.len();
-        if FILE_LIMIT < length {
-            return Err(io(std::io::Error::other("it is larger than 4 MiB")));
-        }
-        let bytes = std::fs::read(path).map_err(io)?;
-        let shape = |cause| UsersFileError::Shape { path: path.to_owned(), cause };
-        let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(shape)?;
-        for (index, entry) in entries.into_iter().enumerate() {
-            let (position, path) = (index + 1, path.to_owned());
-            let user = match entry.user(reach) {
-                Ok(user) => user,
-                Err(why) => return Err(UsersFileError::User { path, position, why }),
-            };
-            let name = user.identity.username.clone();
-            if self.listed.contains_key(&name) {
-                let why = format!("`{name}` is there already");
-                return Err(UsersFileError::User { path, position, why });
-            }
-            self.add(user);
-        }
-        Ok(())
-    }
-
     /// Adds an administrator whose password the configuration has.
     ///
     /// # Errors
@@ -165,15 +135,7 @@ impl Users {
         password: &str,
         reach: &Reach,
     ) -> Result<(), UserError> {
-        if !is_name(username) {
-            return Err(UserError::Invalid("the name of the administrator is empty or too long"));
-        }
-        if !is_acceptable(password) {
-            return Err(UserError::Invalid(
-                "the password of the administrator has fewer than 8 characters, or is one that \
-                 daemons come with",
-            ));
-        }
+        check_admin(username, password)?;
         let identity = Identity {
             username: username.to_owned(),
             roles: vec![ADMIN.to_owned()],
@@ -184,7 +146,7 @@ impl Users {
         Ok(())
     }
 
-    fn add(&mut self, user: User) {
+    pub(crate) fn add(&mut self, user: User) {
         self.passwords.note(&user.hash);
         self.listed.insert(user.identity.username.clone(), user);
     }
@@ -229,7 +191,7 @@ impl Users {
             return Err(UserError::Invalid("no user has an empty role, or the role `owner`"));
         }
         if let Some(scopes) = &new.scopes {
-            Scopes::parse(scopes)?;
+            scopes::check(scopes)?;
         }
         let hash = self.passwords.hash(&new.password).await?;
         let entry = Entry {
@@ -282,6 +244,47 @@ impl Users {
             other => Ok(other?),
         }
     }
+}
+
+/// The users of a file; those that name no tenant have `reach`.
+pub(crate) fn listed(path: &Path, reach: &Reach) -> Result<Vec<User>, UsersFileError> {
+    let io = |cause| UsersFileError::Io { path: path.to_owned(), cause };
+    let length = std::fs::metadata(path).map_err(io)?.len();
+    if FILE_LIMIT < length {
+        return Err(io(std::io::Error::other("it is larger than 4 MiB")));
+    }
+    let bytes = std::fs::read(path).map_err(io)?;
+    let shape = |cause| UsersFileError::Shape { path: path.to_owned(), cause };
+    let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(shape)?;
+    let (mut users, mut names) = (Vec::new(), HashSet::new());
+    for (index, entry) in entries.into_iter().enumerate() {
+        let (position, path) = (index + 1, path.to_owned());
+        let user = match entry.user(reach) {
+            Ok(user) => user,
+            Err(why) => return Err(UsersFileError::User { path, position, why }),
+        };
+        let name = &user.identity.username;
+        if !names.insert(name.clone()) {
+            let why = format!("`{name}` is there already");
+            return Err(UsersFileError::User { path, position, why });
+        }
+        users.push(user);
+    }
+    Ok(users)
+}
+
+/// What an administrator of the configuration has to have.
+pub(crate) fn check_admin(username: &str, password: &str) -> Result<(), UserError> {
+    if !is_name(username) {
+        return Err(UserError::Invalid("the name of the administrator is empty or too long"));
+    }
+    if !is_acceptable(password) {
+        return Err(UserError::Invalid(
+            "the password of the administrator has fewer than 8 characters, or is one that \
+             daemons come with",
+        ));
+    }
+    Ok(())
 }
 
 /// A user of the store belongs to the tenant whose store it is, whatever its row says.

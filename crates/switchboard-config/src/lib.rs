@@ -54,7 +54,7 @@ mod time;
 pub use diagnostic::{Diagnostic, Excerpt, Place, code};
 pub use environment::{NameCollision, environment_names};
 pub use explain::Explanation;
-pub use loader::{Loaded, Loader};
+pub use loader::{Inherited, Loaded, Loader};
 pub use reference::reference;
 pub use schema::schema;
 pub use secret::Secret;

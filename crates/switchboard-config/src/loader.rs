@@ -23,7 +23,8 @@ use crate::report::Reporter;
 use crate::schema::Schema;
 use crate::settings::Settings;
 
-/// Collects the layers of a configuration: defaults, file, environment, flags; later ones win.
+/// Collects the layers of a configuration: defaults, what is inherited, file, environment, flags;
+/// later ones win.
 ///
 /// ```ignore
 /// let loaded = Loader::new()
@@ -36,8 +37,22 @@ pub struct Loader {
     document: Option<Document>,
     environment: Environment,
     flags: Vec<Flag>,
+    inherit: Option<Inherit>,
     read: Reader,
 }
+
+/// What a variable of another program means here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    pub variable: &'static str,
+    /// The dotted key that it sets.
+    pub key: &'static str,
+    /// As a variable of our own would say it.
+    pub value: String,
+}
+
+/// Says what is inherited, knowing which keys and tables the other layers have.
+type Inherit = Box<dyn FnOnce(&dyn Fn(&str) -> bool) -> Result<Vec<Inherited>, Vec<Diagnostic>>>;
 
 /// A configuration that was read, and how it came about.
 #[derive(Debug)]
@@ -62,6 +77,7 @@ impl Loader {
             document: None,
             environment: Environment::default(),
             flags: Vec::new(),
+            inherit: None,
             read: Box::new(expand::read_file),
         }
     }
@@ -104,6 +120,17 @@ impl Loader {
         let key = Key::parse(key).expect("a flag is for a dotted key");
         self.flags.push(Flag { key, name: flag.to_owned(), value });
         self
+    }
+
+    /// Adds what variables of a program before this one say, whose names are not ours: it holds where
+    /// no other layer says anything. `inherit` is given a question, whether the other layers have a
+    /// key or a table.
+    #[must_use]
+    pub fn inherited(
+        self,
+        inherit: impl FnOnce(&dyn Fn(&str) -> bool) -> Result<Vec<Inherited>, Vec<Diagnostic>> + 'static,
+    ) -> Self {
+        Self { inherit: Some(Box::new(inherit)), ..self }
     }
 
     /// Reads the files of `${file:…}` with `read`, instead of from the disk and up to 1 MiB.
@@ -175,6 +202,12 @@ impl Loader {
         for Flag { key, name, value } in &self.flags {
             tree.set(key, value, &Source::Flag(name.clone()));
         }
+        if let Some(inherit) = self.inherit.take() {
+            match inherit(&|key| tree.at(&dotted(key)).is_some()) {
+                Ok(inherited) => fill(&mut tree, &inherited),
+                Err(mistakes) => diagnostics.extend(mistakes),
+            }
+        }
         Ok(tree)
     }
 
@@ -222,6 +255,20 @@ impl Default for Loader {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Sets what nobody has set.
+fn fill(tree: &mut Node, inherited: &[Inherited]) {
+    for Inherited { variable, key, value } in inherited {
+        let key = dotted(key);
+        if tree.at(&key).is_none() {
+            tree.set(&key, value, &Source::Environment((*variable).to_owned()));
+        }
+    }
+}
+
+fn dotted(key: &str) -> Key {
+    Key::parse(key).expect("what is inherited is for a dotted key")
 }
 
 fn parse(document: &mut Document, schema: &Schema) -> Result<Node, Diagnostic> {

@@ -3,7 +3,9 @@
 //! Scopes take away and never give: what they leave is still for the policies to allow. Three sorts
 //! limit, `server:NAME`, `tool:NAME` and `effect:read|write|destructive`; a `*` at the end of a
 //! name stands for any rest. Of each sort that a credential has, one scope must be met. Any other
-//! text (`openid`, `mcp:tools`) says what a token is good for elsewhere and limits nothing here.
+//! text (`openid`, `mcp:tools`) says what a token is good for elsewhere and limits nothing here. What
+//! looks like one of ours and is none (`effect:all`, `tool:a*b`) allows nothing: whoever wrote it
+//! wanted a limit.
 
 use std::sync::Arc;
 
@@ -12,6 +14,60 @@ use crate::policy::Effect;
 const SERVER: &str = "server:";
 const TOOL: &str = "tool:";
 const EFFECT: &str = "effect:";
+
+/// Why something is no scope of ours.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoScope {
+    #[error(
+        "`{0}` is no scope; use `server:NAME`, `tool:NAME`, `effect:read`, `effect:write` or \
+         `effect:destructive`, with `*` at the end of a name for any that begin so"
+    )]
+    Unknown(String),
+    /// It would limit nothing, which whoever writes a list does not mean.
+    #[error("the list of scopes is empty; leave it out where nothing is limited")]
+    Empty,
+    #[error("there are more than {LIMIT} scopes")]
+    TooMany,
+}
+
+/// Most scopes of one credential: each is compared on each call.
+const LIMIT: usize = 100;
+
+/// Longest name in a scope.
+const NAME: usize = 256;
+
+/// Whether a credential that is made here may have these scopes.
+///
+/// # Errors
+///
+/// [`NoScope`] for whoever makes it.
+pub fn check<S: AsRef<str>>(scopes: &[S]) -> Result<(), NoScope> {
+    if scopes.is_empty() {
+        return Err(NoScope::Empty);
+    }
+    if LIMIT < scopes.len() {
+        return Err(NoScope::TooMany);
+    }
+    let is_one = |scope: &str| match (scope.strip_prefix(SERVER), scope.strip_prefix(TOOL)) {
+        (Some(name), _) | (_, Some(name)) => is_pattern(name),
+        (None, None) => scope.strip_prefix(EFFECT).is_some_and(is_effect),
+    };
+    match scopes.iter().map(AsRef::as_ref).find(|scope| !is_one(scope)) {
+        Some(unknown) => Err(NoScope::Unknown(unknown.to_owned())),
+        None => Ok(()),
+    }
+}
+
+fn is_effect(name: &str) -> bool {
+    [Effect::Reads, Effect::Writes, Effect::Destroys].iter().any(|effect| effect.as_str() == name)
+}
+
+fn is_pattern(text: &str) -> bool {
+    let name = text.strip_suffix('*').unwrap_or(text);
+    // What may stand in a scope of OAuth (RFC 6749, section 3.3), so that ours can be asked for.
+    let is_fine = |byte: u8| byte.is_ascii_graphic() && !b"\"\\*".contains(&byte);
+    !text.is_empty() && name.len() <= NAME && name.bytes().all(is_fine)
+}
 
 /// Whether a credential with these scopes is good for what `server` has, which clients know as
 /// `shown_name`.
@@ -50,6 +106,15 @@ pub fn in_the_way_of_managing(scopes: Option<&[Arc<str>]>, effect: Effect) -> Ve
     unmet(scopes, |sort| allows_managing(Some(sort), effect))
 }
 
+/// The scope that a credential lacks for [`allows_managing`], where that is all it lacks: whoever can
+/// get another comes again with it (step-up).
+pub fn wanted_to_manage(scopes: Option<&[Arc<str>]>, effect: Effect) -> Option<Arc<str>> {
+    let in_the_way = in_the_way_of_managing(scopes, effect);
+    let is_effect = in_the_way.iter().all(|scope| scope.starts_with(EFFECT));
+    let wanted = || format!("{EFFECT}{}", effect.as_str()).into();
+    (is_effect && !in_the_way.is_empty()).then(wanted)
+}
+
 /// The scopes of those sorts that do not allow something by themselves.
 fn unmet(scopes: Option<&[Arc<str>]>, is_met: impl Fn(&[Arc<str>]) -> bool) -> Vec<&str> {
     let scopes = scopes.unwrap_or_default();
@@ -80,7 +145,10 @@ fn covers(pattern: &str, name: &str) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use super::{allows, allows_managing, in_the_way, in_the_way_of_managing};
+    use super::{
+        allows, allows_managing, check as fits, in_the_way, in_the_way_of_managing,
+        wanted_to_manage,
+    };
     use crate::policy::Effect::{self, Destroys, Reads, Writes};
 
     fn scopes(text: &str) -> Vec<Arc<str>> {
@@ -122,6 +190,23 @@ mod tests {
         check("effect:everything", log, false);
         check("tool:", log, false);
         check("Server:fs", log, true);
+        check("tool:git*log", log, false);
+        check("server:git tool:git__log effect:destructive", log, false);
+        check("openid effect:read", log, true);
+    }
+
+    #[test]
+    fn whoever_makes_a_credential_hears_what_is_wrong() {
+        let refused = |scopes: &[&str]| fits(scopes).unwrap_err().to_string();
+        assert!(refused(&[]).contains("is empty"));
+        assert!(refused(&["openid"]).contains("`openid` is no scope"));
+        assert!(refused(&["*"]).contains("`*` is no scope"));
+        assert!(refused(&["tool:a*b"]).contains("`tool:a*b`"));
+        assert!(refused(&["server:"]).contains("`server:`"));
+        assert!(refused(&["tool:a b"]).contains("`tool:a b`"));
+        assert!(refused(&["server:git", "effect:all"]).contains("`effect:all`"));
+        assert!(refused(&["server:git"; 101]).contains("more than 100"));
+        assert_eq!(fits(&["server:*", "tool:git__*", "effect:destructive"]), Ok(()));
     }
 
     #[test]
@@ -153,5 +238,10 @@ mod tests {
         check("effect:read", Reads, true);
         check("effect:read", Writes, false);
         check("effect:read effect:write", Writes, true);
+        let wanted = |text: &str| wanted_to_manage(Some(&scopes(text)), Writes);
+        assert_eq!(wanted("openid effect:read").as_deref(), Some("effect:write"));
+        assert_eq!(wanted("openid effect:write"), None);
+        assert_eq!(wanted("server:git effect:read"), None, "it would not be enough");
+        assert_eq!(wanted_to_manage(None, Writes), None);
     }
 }

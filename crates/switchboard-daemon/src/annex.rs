@@ -7,20 +7,20 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 use switchboard_admin::{Admin, Body};
-use switchboard_auth::{Answer, Auth, AuthConfig, me, resource_path};
-use switchboard_core::Principal;
+use switchboard_auth::{Answer, me, metadata_address, resource_path};
+use switchboard_core::{Challenge, Denied, Effect, Principal, Reason, scopes};
 use switchboard_listen::http::{Access, Annex, AnnexBody, ClientAddress, Visit};
 use switchboard_listen::{Alone, answer_alone};
 
+use crate::identity::Identity;
 use crate::watchers::Watchers;
 
 /// Everything beside MCP.
 pub(crate) struct Beside {
-    pub auth: Arc<Auth>,
+    pub identity: Arc<Identity>,
     pub admin: Arc<Admin>,
     /// Who is shown what was posted to the path of the feed.
     pub watchers: Arc<Watchers>,
-    pub config: AuthConfig,
     /// `http` or `https`, for addresses of our own.
     pub scheme: &'static str,
 }
@@ -39,14 +39,14 @@ impl Annex for Beside {
     }
 
     async fn answer(&self, visit: Visit, request: Request<Bytes>) -> Response<AnnexBody> {
+        let current = self.identity.current();
+        let sign_in = &current.auth.sign_in;
         let from = request.extensions().get::<ClientAddress>().map(|address| address.0);
         match (&visit.caller, request.method(), visit.path.as_str()) {
             (_, &Method::POST, "/auth/token") => {
-                said(&self.auth.sign_in.token(&visit.tenant, request.body(), from).await)
+                said(&sign_in.token(&visit.tenant, request.body(), from).await)
             }
-            (_, &Method::POST, "/auth/revoke") => {
-                said(&self.auth.sign_in.revoke(request.body()).await)
-            }
+            (_, &Method::POST, "/auth/revoke") => said(&sign_in.revoke(request.body()).await),
             (None, &Method::GET, path) => self.metadata(path, &request),
             (Some(caller), &Method::GET, "/me") => whole(StatusCode::OK, &me(&caller.principal)),
             (Some(caller), &Method::POST, "/sse") => {
@@ -54,7 +54,13 @@ impl Annex for Beside {
                 self.call(principal, &visit, &request).await
             }
             (Some(caller), _, _) => {
-                let answer = self.admin.respond(&caller.principal, &visit.tenant, request).await;
+                let step_up = self.step_up(&caller.principal, &request);
+                let mut answer =
+                    self.admin.respond(&caller.principal, &visit.tenant, request).await;
+                if let Some(step_up) = step_up.filter(|_| answer.status() == StatusCode::FORBIDDEN)
+                {
+                    answer.headers_mut().insert(header::WWW_AUTHENTICATE, step_up);
+                }
                 answer.map(|body| match body {
                     Body::Whole(bytes) => AnnexBody::Whole(bytes),
                     Body::Stream(stream) => AnnexBody::Stream(stream),
@@ -71,12 +77,33 @@ impl Beside {
         let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         let resource = resource_path(path).zip(host);
         let metadata = resource.and_then(|(path, host)| {
-            self.config.resource_metadata(&format!("{}://{host}{path}", self.scheme))
+            self.identity
+                .current()
+                .config
+                .resource_metadata(&format!("{}://{host}{path}", self.scheme))
         });
         match metadata {
             Some(metadata) => whole(StatusCode::OK, &metadata),
             None => whole(StatusCode::NOT_FOUND, &json!({ "detail": "Not Found" })),
         }
+    }
+
+    /// What a refusal says besides to somebody whose token lacks a scope and nothing else, so that the
+    /// client can get another (RFC 6750, section 3.1).
+    fn step_up(&self, principal: &Principal, request: &Request<Bytes>) -> Option<HeaderValue> {
+        let effect = match request.method() {
+            &Method::GET => Effect::Reads,
+            _ => Effect::Writes,
+        };
+        let needed = scopes::wanted_to_manage(principal.standing.scopes.as_deref(), effect)?;
+        let reason = Reason::InsufficientScope { needed: vec![needed] };
+        let mut denied = Denied::new(reason, "this needs a scope that the token has not");
+        let has_metadata = !self.identity.current().config.authorization_servers().is_empty();
+        denied.challenge = Challenge { has_metadata, scopes: Vec::new() };
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let address = host.map(|host| format!("{}://{host}{}", self.scheme, request.uri().path()));
+        let metadata = address.as_deref().and_then(metadata_address);
+        HeaderValue::try_from(denied.www_authenticate(metadata.as_deref())?).ok()
     }
 
     /// A single request on the path of the feed: answered, and shown to the streams of the caller.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use switchboard_auth::AuthConfig;
 use switchboard_config::{ByteSize, Secret, TimeSpan};
 use switchboard_core::limit::LimitConfig;
 use switchboard_egress::EgressSettings;
@@ -25,7 +26,7 @@ pub struct Config {
     pub import: Vec<PathBuf>,
     /// How clients reach the daemon.
     pub http: HttpConfig,
-    /// Who may use it.
+    /// Who may use it, and how they prove who they are.
     pub auth: AuthConfig,
     /// Where it may connect to.
     pub egress: EgressSettings,
@@ -51,18 +52,6 @@ pub struct Config {
     pub upstream: BTreeMap<String, switchboard_upstream::Settings>,
     /// Upstreams that offer the same, by a name that is none of theirs.
     pub group: BTreeMap<String, switchboard_upstream::GroupSettings>,
-}
-
-/// Who may use the daemon.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AuthConfig {
-    /// The key that clients present, at least 16 characters. Absent: one is generated and kept in
-    /// the state directory (`switchboard show-key`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub api_key: Option<Secret>,
-    /// How long the old key stays valid after `switchboard rotate-key`.
-    pub rotate_grace: TimeSpan,
 }
 
 /// What the daemon writes down.
@@ -135,12 +124,6 @@ pub struct VaultConfig {
 impl Default for TenantsConfig {
     fn default() -> Self {
         Self { served: 1_000, idle: TimeSpan::from_mins(60) }
-    }
-}
-
-impl Default for AuthConfig {
-    fn default() -> Self {
-        Self { api_key: None, rotate_grace: TimeSpan::from_mins(24 * 60) }
     }
 }
 

@@ -11,6 +11,7 @@ mod embedded;
 mod end;
 mod fleet;
 mod handover;
+mod identity;
 mod keep;
 mod lock;
 mod login;
@@ -35,9 +36,7 @@ mod tenants;
 mod unix;
 mod watchers;
 
-pub use config::{
-    AuthConfig, Config, DaemonConfig, LogConfig, LogFormat, TenantsConfig, VaultConfig,
-};
+pub use config::{Config, DaemonConfig, LogConfig, LogFormat, TenantsConfig, VaultConfig};
 pub use embedded::run_embedded;
 pub use lock::{LockError, holder};
 pub use moving::{export_store, import_store, migrate_store, reseal_store};

@@ -57,6 +57,14 @@ impl KeyLogin {
         self.replaced.notify_one();
     }
 
+    /// Ends what was opened with the keys, which stay as they are: nobody is let in by them now.
+    pub(crate) fn close(&self) {
+        let old = self.valid.load_full();
+        self.valid.store(Arc::new(Valid::new(old.keys.clone(), &[])));
+        old.standings().for_each(|standing| standing.revoked.cancel());
+        self.replaced.notify_one();
+    }
+
     /// Ends what was opened with a replaced key when its time is over, for as long as it is polled.
     pub(crate) async fn follow(&self) {
         loop {

@@ -180,19 +180,19 @@ impl Operations for Management {
                     expires,
                     rate: wish.per_minute.and_then(NonZeroU32::new),
                 };
-                let made = daemon.auth.keys.create(tenant, new, by).await;
+                let made = daemon.identity.current().auth.keys.create(tenant, new, by).await;
                 let made = made.map_err(|error| key(&error))?;
                 Ok(LoginChanged::KeyMade { id: made.key.id.clone(), text: made.text })
             }
             LoginChange::RevokeKey { id } => {
-                let revoked = daemon.auth.keys.revoke(tenant, &id, by).await;
+                let revoked = daemon.identity.current().auth.keys.revoke(tenant, &id, by).await;
                 revoked.map(|()| LoginChanged::Done).map_err(|error| key(&error))
             }
             LoginChange::PutUser(change) => {
                 put_user(&daemon, tenant, by, change).await.map(|()| LoginChanged::Done)
             }
             LoginChange::RemoveUser { name } => {
-                let removed = daemon.auth.users.delete(tenant, &name).await;
+                let removed = daemon.identity.current().auth.users.delete(tenant, &name).await;
                 removed.map(|()| LoginChanged::Done).map_err(|error| user(&error))
             }
         }
@@ -235,7 +235,7 @@ async fn put_user(
         return Err(Refused::Invalid(why.to_owned()));
     };
     let new = NewUser { username: name, password, roles: roles.unwrap_or_default(), scopes };
-    daemon.auth.users.put(tenant, new, by).await.map_err(|error| user(&error))
+    daemon.identity.current().auth.users.put(tenant, new, by).await.map_err(|error| user(&error))
 }
 
 /// What a server says of itself that is not kept.

@@ -8,6 +8,7 @@ mod spread;
 use std::path::Path;
 
 use http::Uri;
+use switchboard_auth::AuthConfig;
 use switchboard_config::{Diagnostic, code};
 use switchboard_core::Prefix;
 use switchboard_core::limit::Rules;
@@ -45,11 +46,6 @@ pub(crate) fn general(config: &Config, file: &Path) -> Vec<Diagnostic> {
             found.push(("http.allowed_origins", invalid(message, hint)));
         }
     }
-    if let Some(key) = &config.auth.api_key
-        && let Err(error) = switchboard_auth::Key::configured(key.expose())
-    {
-        found.push(("auth.api_key", invalid(format!("auth.api_key: {error}"), error.hint())));
-    }
     if let Err(error) = switchboard_telemetry::log::check_filter(&config.log.level) {
         found.push(("log.level", invalid(format!("log.level: {error}"), error.hint())));
     }
@@ -62,7 +58,31 @@ pub(crate) fn general(config: &Config, file: &Path) -> Vec<Diagnostic> {
     }
     found.extend(kept(config, file));
     let located = found.into_iter();
-    located.map(|(key, mistake)| mistake.with_place(place::find(file, key))).collect()
+    let located = located.map(|(key, mistake)| mistake.with_place(place::find(file, key)));
+    located.chain(identity(&config.auth, file)).collect()
+}
+
+/// The mistakes in who may call.
+fn identity(config: &AuthConfig, file: &Path) -> Vec<Diagnostic> {
+    let directory = file.parent().unwrap_or_else(|| Path::new(""));
+    let mistakes = config.beside(directory).mistakes();
+    let shown = mistakes.iter().map(|error| {
+        let key = error.key();
+        let hint = match key {
+            "auth.api_key" | "auth.admin_token" | "auth.tokens.secret" => {
+                "`openssl rand -base64 48` prints one that is good".to_owned()
+            }
+            _ => format!("`switchboard config explain {key}` says what belongs there"),
+        };
+        let inside = key.strip_prefix("auth.").unwrap_or_default();
+        let place = place::within(file, "auth", inside);
+        let mistake = invalid(error.to_string(), &hint).with_place(place);
+        match error.reason() {
+            Some(reason) => mistake.with_cause(reason.to_string()),
+            None => mistake,
+        }
+    });
+    shown.collect()
 }
 
 /// The mistakes in what is kept, recorded and allowed.

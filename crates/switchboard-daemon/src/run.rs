@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use switchboard_admin::{Admin, Ports};
-use switchboard_auth::{Auth, Clock, Key, KeyFile, Keys, Parts};
+use switchboard_auth::{Key, KeyFile, Keys, WayName};
 use switchboard_client::control::{Reloaded, Reply, Status};
 use switchboard_client::detach::{self, Report};
 use switchboard_core::{Area, Gateway, Kind, Tenant};
@@ -29,6 +29,7 @@ use crate::control;
 use crate::end::{Signals, close, drain, wait_for_end};
 use crate::fleet::{self, Fleet, Scoped};
 use crate::handover::{self, Estate, Predecessor, Sockets};
+use crate::identity::{Identity, Surroundings};
 use crate::keep::{self, Kept};
 use crate::lock::{Lock, LockError};
 use crate::login::KeyLogin;
@@ -89,7 +90,7 @@ pub(crate) struct Daemon {
     /// Knows the key of the instance.
     pub login: Arc<KeyLogin>,
     /// Knows everybody.
-    pub auth: Arc<Auth>,
+    pub identity: Arc<Identity>,
     /// As it was last read.
     pub config: Mutex<Config>,
     /// As the process was started; what cannot change is compared with this.
@@ -151,7 +152,7 @@ pub async fn run(launch: Launch) -> Result<(), StartProblem> {
         begun = wait_for_end(&daemon, &clients, &mut signals) => begun,
         () = daemon.fleet.follow() => Instant::now(),
         () = daemon.login.follow() => Instant::now(),
-        () = daemon.auth.follow() => Instant::now(),
+        () = daemon.identity.follow() => Instant::now(),
         () = daemon.follow_tenants() => Instant::now(),
     };
     drain(&daemon, &clients, predecessor, begun, &mut signals).await;
@@ -217,8 +218,15 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
         assemble(&around, &middle, guard).await?;
     middle.learn_policies(&kept, &Tenant::default()).await;
     let login = Arc::new(KeyLogin::new(keys));
-    let auth = Arc::new(auth(&paths, &kept, &environment, &login)?);
-    auth.tend().await;
+    let surroundings = Surroundings {
+        store: Arc::clone(&kept.store),
+        guard: environment.guard.clone(),
+        tasks: environment.tasks.clone(),
+        instance: Arc::clone(&login) as _,
+        secret_file: paths.state.join("tokens.key"),
+    };
+    let people = config.auth.beside(sources.directory());
+    let identity = Arc::new(Identity::new(people, surroundings).await?);
     report_plan(&wanted);
     fleet.apply(&wanted, config.daemon.list_wait.as_duration());
     if let Some(predecessor) = &mut predecessor
@@ -237,7 +245,7 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
         started_with: config,
         changing: tokio::sync::Mutex::new(()),
         login,
-        auth,
+        identity,
         started: Instant::now(),
         stop: CancellationToken::new(),
         stopped: CancellationToken::new(),
@@ -400,7 +408,7 @@ fn listen(daemon: &Arc<Daemon>, listener: HttpListener, mcp_socket: PrivateSocke
     let operations = Arc::new(operations.with_losses(losses));
     // Whoever comes over the socket takes of the same as whoever comes over HTTP.
     let limits = lines::Limits { bounds: Some(listener.bounds()), ..lines::Limits::default() };
-    let login = Arc::clone(&daemon.auth.logins);
+    let login = Arc::clone(&daemon.identity) as _;
     let tenants = daemon.settle(&front);
     let annex = Arc::new(beside(daemon, &tasks));
     let desk =
@@ -431,32 +439,11 @@ fn beside(daemon: &Arc<Daemon>, tasks: &TaskTracker) -> Beside {
     let admin = Arc::new(Admin::new(ports));
     daemon.middle.watchers.attend(&admin);
     Beside {
-        auth: Arc::clone(&daemon.auth),
+        identity: Arc::clone(&daemon.identity),
         admin,
         watchers: Arc::clone(&daemon.middle.watchers),
-        config: switchboard_auth::AuthConfig::default(),
         scheme: daemon.started_with.http.scheme(),
     }
-}
-
-/// Everything about who is calling.
-fn auth(
-    paths: &Paths,
-    kept: &Kept,
-    environment: &Environment,
-    login: &Arc<KeyLogin>,
-) -> Result<Auth, StartProblem> {
-    let parts = Parts {
-        store: Arc::clone(&kept.store),
-        guard: environment.guard.clone(),
-        clock: Clock::new(now),
-        tasks: environment.tasks.clone(),
-        owner: owner(),
-        instance: Arc::clone(login) as _,
-        secret_file: paths.state.join("tokens.key"),
-    };
-    Auth::new(&switchboard_auth::AuthConfig::default(), parts)
-        .map_err(|error| StartProblem::new("auth-unusable", error.to_string()))
 }
 
 impl Daemon {
@@ -520,11 +507,19 @@ impl Daemon {
         let _alone = self.change().await?;
         let (config, wanted) = read(&self.sources)?;
         let keys = keys(&config, &self.paths).await?;
+        let people = config.auth.beside(self.sources.directory());
+        let identity = self.identity.prepare(people).await?;
         self.log.set_filter(&config.log.level).map_err(|error| {
             StartProblem::new("config-invalid", "log.level is not valid").because(error)
         })?;
         self.middle.replace(&config, self.sources.directory())?;
         self.login.replace(keys);
+        if let Some(identity) = identity {
+            self.identity.replace(identity).await;
+        }
+        if !config.auth.order.contains(&WayName::InstanceKey) {
+            self.login.close();
+        }
         let mut report = self.fleet.apply(&wanted, config.daemon.list_wait.as_duration());
         self.fleet.wake();
         report.needs_restart = needs_restart(&self.started_with, &config);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use switchboard_config::{Diagnostic, Loaded, Loader, code};
+use switchboard_auth::AliasError;
+use switchboard_config::{Diagnostic, Loaded, Loader, Place, code};
 
 use crate::config::Config;
 
@@ -66,9 +67,23 @@ impl Sources {
             }
         }
         loader = loader.environment(self.variables.clone(), PREFIX, &RESERVED, &ALIASES);
+        let variables = self.variables.clone();
+        loader = loader.inherited(move |is_given| {
+            let inherited = switchboard_auth::inherited(&variables, is_given);
+            inherited.map_err(|errors| errors.iter().map(refused).collect())
+        });
         for (key, flag, value) in &self.flags {
             loader = loader.flag(key, flag, value.clone());
         }
         loader.load()
     }
+}
+
+/// A variable of the engine before us that cannot be followed.
+fn refused(error: &AliasError) -> Diagnostic {
+    let AliasError { variable, key, why } = error;
+    let message = format!("`{variable}` stands for `{key}`: {why}");
+    Diagnostic::new(code::INVALID_VALUE, message)
+        .with_place(Place::Environment { name: (*variable).to_owned() })
+        .with_hint(format!("unset it, or set `{key}` in the configuration, which counts then"))
 }

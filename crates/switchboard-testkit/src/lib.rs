@@ -1,7 +1,7 @@
 //! What tests of several crates share: a server that misbehaves on command ([`Fake`]), a raw HTTP
 //! client that sends exactly what a test wrote ([`raw`]), a runner for tests that are their own
 //! child processes ([`suite`]), conversations written down as data ([`transcript`]), servers that
-//! fail by chance ([`faulty`]), and load and faults for a whole daemon ([`campaign`]).
+//! fail by chance ([`faulty`]), an identity provider ([`issuer`]), and load and faults for a whole daemon ([`campaign`]).
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod behaviour;
@@ -9,6 +9,7 @@ pub mod campaign;
 pub mod client;
 mod fake;
 pub mod faulty;
+pub mod issuer;
 mod journal;
 mod line;
 pub mod matrix;

@@ -56,12 +56,13 @@ fn configuration(text: &str) -> Result<(), String> {
     // What the examples refer to.
     write("mcp.json", r#"{"mcpServers": {"time": {"command": "mcp-server-time"}}}"#)
         .and_then(|()| write("github-token", "example\n"))
+        .and_then(|()| write("people.json", "[]"))
         .expect("write what the configuration refers to");
     let mut check = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     check.args(["config", "check", "--config"]).arg(&file);
     check.env_clear().env("HOME", directory.path());
     for name in text.split("${env:").skip(1).filter_map(|rest| rest.split('}').next()) {
-        check.env(name, "an-example-of-some-length");
+        check.env(name, "an-example-of-a-length-that-is-enough");
     }
     let output = check.output().expect("the program runs");
     let said = String::from_utf8_lossy(&output.stderr);

@@ -1,43 +1,31 @@
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use super::{ALIASES, inherited};
 
-use super::{ALIASES, overlay};
-use crate::config::AuthConfig;
-
-/// Lays variables, written `NAME=VALUE` on a line each, over the default, and shows the keys that
-/// differ from it, or the errors.
-fn apply(variables: &str) -> String {
+/// What variables, written `NAME=VALUE` on a line each, mean beside a configuration that has the
+/// keys `given`; or the errors. Secrets show.
+fn apply_beside(given: &[&str], variables: &str) -> String {
     let variables: BTreeMap<String, String> = variables
         .lines()
         .filter_map(|line| line.trim().split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    match overlay(AuthConfig::default(), &variables) {
-        Ok(config) => {
-            let (before, after) = (shown(&AuthConfig::default()), shown(&config));
-            let mut changed = Vec::new();
-            differ("auth", &before, &after, &mut changed);
-            changed.join("\n")
+    let is_given = |key: &str| {
+        let inside = format!("{key}.");
+        given.iter().any(|it| *it == key || it.starts_with(&inside))
+    };
+    match inherited(&variables, &is_given) {
+        Ok(found) => {
+            let shown =
+                found.iter().map(|it| format!("{} = {} ({})", it.key, it.value, it.variable));
+            shown.collect::<Vec<_>>().join("\n")
         }
         Err(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
     }
 }
 
-fn shown(config: &AuthConfig) -> Value {
-    serde_json::to_value(config).unwrap()
-}
-
-fn differ(at: &str, before: &Value, after: &Value, changed: &mut Vec<String>) {
-    match after {
-        Value::Object(members) => {
-            for (name, value) in members {
-                differ(&format!("{at}.{name}"), &before[name], value, changed);
-            }
-        }
-        _ if before != after => changed.push(format!("{at} = {after}")),
-        _ => {}
-    }
+fn apply(variables: &str) -> String {
+    apply_beside(&[], variables)
 }
 
 #[track_caller]
@@ -53,24 +41,25 @@ fn check(variables: &str, expected: &[&str]) {
 fn each_variable_has_its_effect() {
     check("", &[]);
     check("JWT_SECRET_KEY=0123456789abcdef0123456789abcdef", &["auth.tokens.secret"]);
-    check("JWT_ALGORITHM=HS256", &[]);
-    check("JWT_ALGORITHM=EdDSA", &["auth.tokens.algorithm = \"EdDSA\""]);
-    check("ACCESS_TOKEN_EXP=60", &["auth.tokens.lifetime = \"1h\""]);
+    check("JWT_SECRET_KEY=${file:/run/it}", &["auth.tokens.secret = ${file:/run/it}"]);
+    check("JWT_ALGORITHM=EdDSA", &["auth.tokens.algorithm = EdDSA"]);
+    check("ACCESS_TOKEN_EXP=60", &["auth.tokens.lifetime = 60m (ACCESS_TOKEN_EXP)"]);
     check("ADMIN_STATIC_TOKEN=0123456789abcdef", &["auth.admin_token"]);
     check(
         "LOCAL_USER_FILE=/etc/users.json",
-        &["auth.users.file = \"/etc/users.json\"", "auth.users.tenant = \"*\""],
+        &["auth.users.file = /etc/users.json", "auth.users.tenant = * (LOCAL_USER_FILE)"],
     );
     check(
         "ADMIN_PASSWORD=long enough",
-        &["admin_name = \"admin\"", "admin_password = \"…\"", "users.tenant = \"*\""],
+        &["admin_name = admin (ADMIN_PASSWORD)", "admin_password = long", "users.tenant = *"],
     );
     check(
         "ADMIN_USERNAME=root\nADMIN_PASSWORD=long enough",
-        &["admin_name = \"root\"", "admin_password", "users.tenant"],
+        &["admin_name = root (ADMIN_USERNAME)", "admin_password", "users.tenant"],
     );
-    check("AUTH_PROVIDER=local", &[]);
-    check("GATEWAY_AUTH_PROVIDER=local\nAUTH_PROVIDER=local", &[]);
+    check("AUTH_PROVIDER=local", &["auth.passwords = local (AUTH_PROVIDER)"]);
+    check("GATEWAY_AUTH_PROVIDER=local\nAUTH_PROVIDER=local", &["auth.passwords = local"]);
+    check("AUTH_PROVIDER= ", &[]);
 }
 
 const POOL: &str = "REGION_NAME=eu-central-1\nCOGNITO_USER_POOL_ID=eu-central-1_abc
@@ -81,21 +70,21 @@ const POOL: &str = "REGION_NAME=eu-central-1\nCOGNITO_USER_POOL_ID=eu-central-1_
 fn cognito_is_a_pool_and_who_knows_the_passwords() {
     let of = |provider: &str| apply(&format!("{provider}\n{POOL}"));
     let both = of("AUTH_PROVIDER=cognito");
-    assert_eq!(both, of("GATEWAY_AUTH_PROVIDER=Cognito"));
+    assert_eq!(both, of("GATEWAY_AUTH_PROVIDER=Cognito").replace("GATEWAY_", ""));
     for part in [
-        "auth.passwords = \"cognito\"",
-        "auth.cognito.region = \"eu-central-1\"",
-        "auth.cognito.user_pool_id = \"eu-central-1_abc\"",
-        "auth.cognito.client_id = \"client\"",
-        "auth.cognito.client_secret = \"…\"",
-        "auth.cognito.jwks_url = \"https://keys.example/\"",
-        "auth.cognito.jwks_ttl = \"2m\"",
-        "auth.cognito.tenant = \"*\"",
+        "auth.passwords = cognito",
+        "auth.cognito.region = eu-central-1",
+        "auth.cognito.user_pool_id = eu-central-1_abc",
+        "auth.cognito.client_id = client",
+        "auth.cognito.client_secret = hush",
+        "auth.cognito.jwks_url = https://keys.example/",
+        "auth.cognito.jwks_ttl = 120s",
+        "auth.cognito.tenant = *",
     ] {
         assert!(both.contains(part), "`{part}` is missing in:\n{both}");
     }
     assert!(!of("").contains("auth.passwords") && of("").contains("auth.cognito.region"));
-    assert_eq!(of("AUTH_PROVIDER=local"), "");
+    assert_eq!(of("AUTH_PROVIDER=local"), "auth.passwords = local (AUTH_PROVIDER)");
 }
 
 #[test]
@@ -123,15 +112,29 @@ fn what_cannot_be_followed_is_said() {
 
 #[test]
 fn what_the_configuration_says_counts() {
-    let lifetime = switchboard_config::TimeSpan::from_mins(5);
-    let config = AuthConfig {
-        admin_token: Some("the configured token".to_owned().into()),
-        tokens: crate::config::TokensConfig { lifetime, ..Default::default() },
-        ..AuthConfig::default()
-    };
-    let variables = [("ADMIN_STATIC_TOKEN", "0123456789abcdef"), ("ACCESS_TOKEN_EXP", "60")];
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    assert_eq!(overlay(config.clone(), &variables).unwrap(), config);
+    let given = ["auth.admin_token", "auth.tokens.lifetime", "auth.users.admin_password"];
+    let variables = "ADMIN_STATIC_TOKEN=short\nACCESS_TOKEN_EXP=0\nADMIN_PASSWORD=admin123";
+    assert_eq!(apply_beside(&given, variables), "");
+    // People whom the configuration names are in no more tenants for it.
+    let file = apply_beside(&["auth.users.file"], "LOCAL_USER_FILE=/x\nADMIN_PASSWORD=long enough");
+    assert!(file.contains("admin_password") && !file.contains("tenant"), "{file}");
+    // One pool is not made of two.
+    let pool = ["auth.cognito.user_pool_id"];
+    assert_eq!(apply_beside(&pool, POOL), "");
+    let chosen = apply_beside(&pool, &format!("AUTH_PROVIDER=cognito\n{POOL}"));
+    assert_eq!(chosen, "auth.passwords = cognito (AUTH_PROVIDER)");
+}
+
+#[test]
+fn tables_are_made_where_the_configuration_keeps_things_in_dynamodb() {
+    let variables = "INITIALIZE_TABLES=True\nREGION_NAME=eu-central-1";
+    assert_eq!(apply(variables), "");
+    let found = apply_beside(&["store.dynamodb.table_prefix"], variables);
+    for part in ["region = eu-central-1 (REGION_NAME)", "initialize_tables = true (INITIALIZE"] {
+        assert!(found.contains(part), "{found}");
+    }
+    let wrong = apply_beside(&["store.dynamodb"], "INITIALIZE_TABLES=maybe");
+    assert!(wrong.contains("it has to be `true` or `false`"), "{wrong}");
 }
 
 #[test]

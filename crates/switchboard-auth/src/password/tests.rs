@@ -1,4 +1,4 @@
-use super::{OURS, Passwords, Recipe, StoredHash, hash_now};
+use super::{OURS, Passwords, Recipe, StoredHash, TURNS, hash_now};
 
 /// Of `hunter22`, by Python's `bcrypt` 4 with 4 rounds and by `argon2-cffi`.
 const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuu5yQq1Ksm4qRmbeVnDcBqQ2GZ1wnJ0bS";
@@ -59,5 +59,25 @@ fn an_unknown_name_costs_what_a_known_one_does() {
         let dummy = StoredHash::parse(recipe.dummy().as_str()).unwrap();
         assert_eq!(dummy.recipe, recipe);
         assert!(!dummy.verify(b"anything"));
+    }
+}
+
+/// A name that nobody has goes the way of the others to its end: it waits for one of the turns at
+/// computing hashes, and has its answer from there.
+#[tokio::test]
+async fn an_unknown_name_waits_for_its_turn_as_a_known_one_does() {
+    let passwords = Passwords::new();
+    let known = StoredHash::parse(&bcrypt::hash("correct horse", 4).unwrap()).unwrap();
+    passwords.note(&known);
+    for hash in [Some(&known), None] {
+        let taken = passwords.turns.acquire_many(TURNS as u32).await.unwrap();
+        let mut judged = std::pin::pin!(passwords.verify("ann", hash, "wrong"));
+        tokio::select! {
+            biased;
+            early = &mut judged => panic!("{early:?} without a hash"),
+            () = std::future::ready(()) => {}
+        }
+        drop(taken);
+        assert_eq!(judged.await, Ok(false));
     }
 }

@@ -1,8 +1,11 @@
 //! Callers on this machine without any key, where the configuration lets them in.
 
+use std::sync::Arc;
+
 use switchboard_core::{Admitted, Denied, Principal};
 
 use crate::credential::Credential;
+use crate::leases::Leases;
 use crate::way::{Asked, Way};
 
 /// Whoever connects from this machine and presents nothing.
@@ -12,11 +15,13 @@ use crate::way::{Asked, Way};
 /// told apart, which is why this is off unless somebody asks for it.
 pub(crate) struct Loopback {
     principal: Principal,
+    /// Ends what was opened here where the configuration lets nobody in any more.
+    leases: Arc<Leases>,
 }
 
 impl Loopback {
-    pub(crate) fn new(principal: Principal) -> Self {
-        Self { principal }
+    pub(crate) fn new(principal: Principal, leases: Arc<Leases>) -> Self {
+        Self { principal, leases }
     }
 }
 
@@ -24,6 +29,9 @@ impl Way for Loopback {
     fn admit(&self, asked: &Asked<'_>) -> Option<Result<Admitted, Denied>> {
         let is_here = asked.from.is_some_and(|from| from.to_canonical().is_loopback());
         let fits = is_here && *asked.credential == Credential::Missing;
-        fits.then(|| Ok(Admitted::for_good(self.principal.clone())))
+        fits.then(|| {
+            let revoked = self.leases.of("loopback", None, asked.now);
+            Ok(Admitted { principal: self.principal.clone(), revoked })
+        })
     }
 }

@@ -6,7 +6,6 @@ mod house;
 mod keys;
 mod oidc;
 mod order;
-mod provider;
 mod sign_in;
 mod store;
 mod tokens;

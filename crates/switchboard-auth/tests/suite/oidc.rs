@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
+use switchboard_testkit::issuer::{Provider, Signer};
+
 use crate::house::{House, START};
-use crate::provider::{Provider, Signer};
 
 /// Making an RSA key takes half a second without optimisation, so all tests have the same.
 static RSA: LazyLock<Signer> = LazyLock::new(|| Signer::rsa("rsa-1"));
@@ -44,7 +45,7 @@ fn in_acme(provider: &Provider) -> String {
 
 #[tokio::test]
 async fn a_token_says_who_it_is() {
-    let provider = Provider::start(&[&RSA, &EC]).await;
+    let provider = Provider::start(&[&RSA, &EC]);
     let house = house(&provider, json!({}));
     for signer in [&*RSA, &*EC] {
         let token = signer.sign(&claims(&provider, json!({})));
@@ -65,7 +66,7 @@ async fn a_token_says_who_it_is() {
 
 #[tokio::test]
 async fn claims_that_are_not_good_are_refused() {
-    let provider = Provider::start(&[&EC]).await;
+    let provider = Provider::start(&[&EC]);
     let house = house(&provider, json!({}));
     let check = async |patch: Value, expected: &str| {
         let token = EC.sign(&claims(&provider, patch.clone()));
@@ -108,7 +109,7 @@ async fn claims_that_are_not_good_are_refused() {
 
 #[tokio::test]
 async fn a_token_for_the_address_of_one_tenant_is_refused_at_another() {
-    let provider = Provider::start(&[&EC]).await;
+    let provider = Provider::start(&[&EC]);
     let house = House::new(json!({
         "oidc": { "corp": { "issuer": provider.issuer, "tenant": "*" } },
         "resource": { "addresses": ["https://gate.example/{endpoint_id}/mcp"] },
@@ -124,7 +125,7 @@ async fn a_token_for_the_address_of_one_tenant_is_refused_at_another() {
 
 #[tokio::test]
 async fn keys_are_not_taken_for_what_they_are_not() {
-    let provider = Provider::start(&[&RSA, &EC]).await;
+    let provider = Provider::start(&[&RSA, &EC]);
     let house = house(&provider, json!({}));
     let good = claims(&provider, json!({}));
     let check = async |token: &str, what: &str| {
@@ -163,7 +164,7 @@ async fn keys_are_not_taken_for_what_they_are_not() {
 
 #[tokio::test]
 async fn only_keys_that_are_fit_are_used() {
-    let provider = Provider::start(&[]).await;
+    let provider = Provider::start(&[]);
     let good = claims(&provider, json!({}));
     let check = async |patch: Value, expected: &str| {
         let mut jwk = EC.jwk.clone();
@@ -192,7 +193,7 @@ async fn only_keys_that_are_fit_are_used() {
 
 #[tokio::test]
 async fn keys_rotate_and_are_looked_for_once() {
-    let provider = Provider::start(&[&EC]).await;
+    let provider = Provider::start(&[&EC]);
     let house = house(&provider, json!({}));
     let good = claims(&provider, json!({ "exp": START + 100_000 }));
     let (fine, new) = (in_acme(&provider), Signer::ec("ec-2"));
@@ -231,7 +232,7 @@ async fn keys_rotate_and_are_looked_for_once() {
 
 #[tokio::test]
 async fn a_provider_that_is_down_is_no_reason_to_refuse_or_to_trust_for_long() {
-    let provider = Provider::start(&[&EC]).await;
+    let provider = Provider::start(&[&EC]);
     let house = house(&provider, json!({}));
     let token = EC.sign(&claims(&provider, json!({ "exp": START + 100_000 })));
     provider.fail(Some(500));
@@ -252,7 +253,7 @@ async fn a_provider_that_is_down_is_no_reason_to_refuse_or_to_trust_for_long() {
 
 #[tokio::test]
 async fn a_discovery_document_that_lies_is_not_believed() {
-    let provider = Provider::start(&[&EC]).await;
+    let provider = Provider::start(&[&EC]);
     let token = EC.sign(&claims(&provider, json!({})));
     let check = async |document: Value, expected: &str| {
         *provider.shared.discovery.lock().unwrap() = document.clone();
@@ -273,7 +274,7 @@ async fn a_discovery_document_that_lies_is_not_believed() {
 
 #[tokio::test]
 async fn the_claims_of_roles_scopes_and_tenant_are_configured() {
-    let provider = Provider::start(&[&EC]).await;
+    let provider = Provider::start(&[&EC]);
     let house = house(
         &provider,
         json!({
@@ -311,7 +312,7 @@ async fn the_claims_of_roles_scopes_and_tenant_are_configured() {
 
 #[tokio::test]
 async fn what_was_opened_with_a_token_ends_with_it() {
-    let provider = Provider::start(&[&EC]).await;
+    let provider = Provider::start(&[&EC]);
     let house = house(&provider, json!({}));
     let header = format!("authorization: Bearer {}", EC.sign(&claims(&provider, json!({}))));
     let open = house.present("acme", &[&header]).await.unwrap().revoked;

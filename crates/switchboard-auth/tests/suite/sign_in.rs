@@ -89,6 +89,35 @@ async fn what_is_no_login_is_refused() {
     check(r#"{"username":"ann","password":"ann's secret"}"#, 400, "missing").await;
 }
 
+/// What answers a wrong password is the same whoever the name is: how long that takes then tells
+/// nothing (that as much is computed is tested beside `Passwords`).
+#[tokio::test]
+async fn an_unknown_name_is_as_much_work_as_a_known_one() {
+    let World { house, _directory } = World::new();
+    let carol = NewUser {
+        username: "carol".to_owned(),
+        password: "correct horse".to_owned(),
+        roles: Vec::new(),
+        scopes: None,
+    };
+    house.auth.users.put(&Tenant::default(), carol, "me").await.unwrap();
+    let count = || {
+        let count = |counted: &std::sync::atomic::AtomicUsize| counted.load(Ordering::Relaxed);
+        [count(&house.store.reads), count(&house.store.writes)]
+    };
+    let mut work = Vec::new();
+    for name in ["bob", "carol", "nobody"] {
+        let before = count();
+        let answer = house.log_in("default", &format!("username={name}&password=wrong")).await;
+        assert_eq!(
+            (answer.status, text(&answer, "detail")),
+            (401, "Incorrect username or password")
+        );
+        work.push([count()[0] - before[0], count()[1] - before[1]]);
+    }
+    assert_eq!(work, [[1, 0]; 3]);
+}
+
 #[tokio::test]
 async fn guessing_gets_slower_and_waits_are_said() {
     let World { house, _directory } = World::new();

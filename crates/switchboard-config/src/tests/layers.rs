@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::sample::{Config, Level};
 use super::{file, load, refuse, variables};
-use crate::{Loader, environment_names};
+use crate::{Diagnostic, Inherited, Loader, code, environment_names};
 
 const PREFIX: &str = "APP_";
 
@@ -34,6 +34,34 @@ fn later_layers_win() {
     check_port(Some(1), &[alias, variable], None, 3);
     check_port(Some(1), &[alias, variable], Some("4"), 4);
     check_port(None, &[], Some("4"), 4);
+}
+
+#[test]
+fn what_is_inherited_fills_in_and_says_where_it_is_from() {
+    let inherit = |loader: Loader| {
+        load(loader.inherited(|is_given| {
+            let port = if is_given("limits") { "7" } else { "6" };
+            let value = |text: &str| text.to_owned();
+            Ok(vec![
+                Inherited { variable: "OLD_PORT", key: "listen.port", value: value(port) },
+                Inherited { variable: "OLD_HOST", key: "listen.host", value: value("::1") },
+            ])
+        }))
+    };
+    let loaded = inherit(file("listen.host = \"::2\""));
+    assert_eq!(
+        (loaded.value.listen.port, loaded.value.listen.host.to_string()),
+        (6, "::2".to_owned())
+    );
+    let explained = loaded.settings.explain("listen.port").unwrap();
+    assert_eq!(explained.origin.to_string(), "environment variable OLD_PORT");
+    assert!(loaded.settings.show().contains("# environment variable OLD_PORT"));
+    assert_eq!(inherit(file("limits.calls = 9")).value.listen.port, 7);
+    assert_eq!(inherit(with(Loader::new(), &[("PORT", "2")])).value.listen.port, 2);
+    let flagged = Loader::new().flag("listen.port", "--port", "4".to_owned());
+    assert_eq!(inherit(flagged).value.listen.port, 4);
+    let mistake = || Diagnostic::new(code::INVALID_VALUE, "`OLD` is too old");
+    assert!(refuse(Loader::new().inherited(move |_| Err(vec![mistake()]))).contains("too old"));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "totals are for whoever reads the run")]
 
 mod administration;
+mod asked;
 mod attacks;
 mod common;
 mod differential;

@@ -200,7 +200,7 @@ pub(super) fn blobs_directory() {
 
 /// Something that takes what is put there, and remembers what it was sent; passes it on where
 /// there is somebody to answer it.
-fn spy(behind: Option<u16>) -> (String, Arc<Mutex<String>>) {
+pub(super) fn spy(behind: Option<u16>) -> (String, Arc<Mutex<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let seen = Arc::<Mutex<String>>::default();
@@ -255,10 +255,14 @@ fn answer(mut stream: &TcpStream, noted: &Mutex<String>) {
 }
 
 /// The server that stands for Amazon's, until it is dropped.
-struct Moto(std::process::Child, u16);
+pub(super) struct Moto(std::process::Child, u16);
 
 impl Moto {
-    fn start() -> Self {
+    pub(super) fn port(&self) -> u16 {
+        self.1
+    }
+
+    pub(super) fn start() -> Self {
         let script =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../switchboard-store/tests/moto/serve.py");
         let mut command = Command::new(peers().join("moto/bin/python"));
@@ -298,6 +302,13 @@ pub(super) fn store_dynamodb() {
     let refused = home.switchboard(&["start"]).output().unwrap();
     let refused = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.contains("initialize_tables"), "{refused}");
+    // The variable of the engine before us says it where the configuration does not.
+    let unsaid = config(true).replace("initialize_tables = true\n", "");
+    home.configure(&unsaid.replace("region = \"eu-south-2\"\n", ""));
+    let mut start = home.switchboard(&["start"]);
+    start.env("INITIALIZE_TABLES", "1").env("REGION_NAME", "eu-south-2");
+    succeeded("start", &start.output().unwrap());
+    home.run(&["stop"]);
     home.configure(&config(true));
     home.start();
     say(&home, "kept");
