@@ -13,8 +13,8 @@ mod world;
 
 use std::io::Write as _;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use world::Ground;
 
@@ -85,7 +85,8 @@ fn the_invariants_hold_whatever_happens() {
 fn a_seed_decides_everything() {
     for seed in [1, 2, 3] {
         let (first, second) = (replayed(seed), replayed(seed));
-        let differs = first.lines().zip(second.lines()).find(|(one, other)| plain(one) != plain(other));
+        let differs =
+            first.lines().zip(second.lines()).find(|(one, other)| plain(one) != plain(other));
         assert_eq!(differs, None, "seed {seed}");
         assert_eq!(first.lines().count(), second.lines().count(), "seed {seed}");
     }
