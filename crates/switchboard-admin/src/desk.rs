@@ -3,6 +3,7 @@
 
 mod calls;
 mod documents;
+mod explain;
 mod external;
 mod functions;
 mod logins;
@@ -10,6 +11,7 @@ mod manifest;
 mod modules;
 mod packages;
 mod settings;
+mod tenants;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -27,6 +29,7 @@ pub(crate) use functions::FunctionFilter;
 pub(crate) use logins::Known;
 pub(crate) use manifest::Stats;
 pub(crate) use packages::Load;
+pub(crate) use tenants::{KnownTenant, TenantWish};
 
 use crate::access::{Access, Right};
 use crate::fault::Fault;
@@ -115,7 +118,7 @@ impl Desk {
             }
             let new = row.clone().with("created_at", now.as_str());
             match self.ports.store.write(table, self.tenant(), vec![Change::Insert(new)]).await {
-                Ok(()) => self.ports.operations.changed(self.tenant(), area(table)),
+                Ok(()) => self.ports.operations.changed(self.tenant(), area(table)).await,
                 // Somebody else made it in between; then there is something to change.
                 Err(StoreError::Conflict { .. }) => {
                     self.change(table, Change::Update(row)).await?;
@@ -150,7 +153,7 @@ impl Desk {
             let change = vec![Change::Insert(row.clone())];
             match self.ports.store.write(table, self.tenant(), change).await {
                 Ok(()) => {
-                    self.ports.operations.changed(self.tenant(), area(table));
+                    self.ports.operations.changed(self.tenant(), area(table)).await;
                     return Ok(row);
                 }
                 Err(StoreError::Conflict { .. }) => {}
@@ -171,7 +174,7 @@ impl Desk {
         }
         let change = vec![Change::Delete(key.to_owned())];
         self.ports.store.write(table, self.tenant(), change).await?;
-        self.ports.operations.changed(self.tenant(), area(table));
+        self.ports.operations.changed(self.tenant(), area(table)).await;
         Ok(())
     }
 
@@ -179,7 +182,7 @@ impl Desk {
     async fn change(&self, table: &'static Table, change: Change) -> Result<bool, Fault> {
         match self.ports.store.write(table, self.tenant(), vec![change]).await {
             Ok(()) => {
-                self.ports.operations.changed(self.tenant(), area(table));
+                self.ports.operations.changed(self.tenant(), area(table)).await;
                 Ok(true)
             }
             Err(StoreError::Missing { .. }) => Ok(false),

@@ -94,7 +94,7 @@ impl Desk {
             query.after =
                 Some(switchboard_core::store::Mark { value: Value::Null, key: last.key.clone() });
         }
-        self.ports.operations.changed(self.tenant(), Area::Functions);
+        self.ports.operations.changed(self.tenant(), Area::Functions).await;
         Ok(())
     }
 }
