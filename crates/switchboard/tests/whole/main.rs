@@ -10,6 +10,7 @@ mod common;
 mod differential;
 mod keys;
 mod lifetime;
+mod managing;
 mod matrix;
 mod peers;
 mod reliability;
