@@ -3,6 +3,7 @@
 
 mod calls;
 mod documents;
+mod explain;
 mod external;
 mod functions;
 mod logins;
@@ -10,6 +11,7 @@ mod manifest;
 mod modules;
 mod packages;
 mod settings;
+mod tenants;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -27,6 +29,7 @@ pub(crate) use functions::FunctionFilter;
 pub(crate) use logins::Known;
 pub(crate) use manifest::Stats;
 pub(crate) use packages::Load;
+pub(crate) use tenants::{KnownTenant, TenantWish};
 
 use crate::access::{Access, Right};
 use crate::fault::Fault;
@@ -117,7 +120,7 @@ impl Desk {
             }
             let new = row.clone().with("created_at", now.as_str());
             match self.ports.store.write(table, self.tenant(), vec![Change::Insert(new)]).await {
-                Ok(()) => self.changed(area(table)),
+                Ok(()) => self.changed(area(table)).await,
                 // Somebody else made it in between; then there is something to change.
                 Err(StoreError::Conflict { .. }) => {
                     self.change(table, Change::Update(row)).await?;
@@ -152,7 +155,7 @@ impl Desk {
             let change = vec![Change::Insert(row.clone())];
             match self.ports.store.write(table, self.tenant(), change).await {
                 Ok(()) => {
-                    self.changed(area(table));
+                    self.changed(area(table)).await;
                     return Ok(row);
                 }
                 Err(StoreError::Conflict { .. }) => {}
@@ -173,7 +176,7 @@ impl Desk {
         }
         let change = vec![Change::Delete(key.to_owned())];
         self.ports.store.write(table, self.tenant(), change).await?;
-        self.changed(area(table));
+        self.changed(area(table)).await;
         Ok(())
     }
 
@@ -181,7 +184,7 @@ impl Desk {
     async fn change(&self, table: &'static Table, change: Change) -> Result<bool, Fault> {
         match self.ports.store.write(table, self.tenant(), vec![change]).await {
             Ok(()) => {
-                self.changed(area(table));
+                self.changed(area(table)).await;
                 Ok(true)
             }
             Err(StoreError::Missing { .. }) => Ok(false),
@@ -190,8 +193,8 @@ impl Desk {
     }
 
     /// Something of `area` was written: whoever made something of it, or watches, is told.
-    pub(crate) fn changed(&self, area: Area) {
-        self.ports.operations.changed(self.tenant(), area);
+    pub(crate) async fn changed(&self, area: Area) {
+        self.ports.operations.changed(self.tenant(), area).await;
         self.live.announce(self.tenant(), Event::Changed(area));
     }
 

@@ -18,6 +18,7 @@ mod access;
 mod admin;
 mod body;
 mod desk;
+mod explained;
 mod facts;
 mod fault;
 mod feed;
@@ -35,6 +36,10 @@ mod seats;
 pub use admin::Admin;
 pub use body::Body;
 pub use desk::Ports;
+pub use explained::{
+    ExplainWish, Explained, ExplainedAnswer, ExplainedPlace, ExplainedPolicy, ExplainedPrincipal,
+    ExplainedTrouble,
+};
 pub use fault::Fault;
 pub use feed::Activity;
 pub use live::Event;

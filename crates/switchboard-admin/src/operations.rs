@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use switchboard_core::{Area, Effect, Kind, Tenant};
+use switchboard_core::{Area, Effect, Kind, Principal, Tenant};
 
+use crate::explained::{ExplainWish, Explained};
 use crate::moment::Moment;
 use crate::scalar::JsonCamelCase;
 
@@ -39,6 +40,15 @@ pub trait Operations: Send + Sync {
     /// starts no program, whatever the definition says.
     async fn preview(&self, tenant: &Tenant, definition: &Value) -> Result<Vec<Offer>, Refused>;
 
+    /// What somebody may do in a tenant, as it would be decided now: `asks`, where `wish` says of
+    /// nobody else.
+    async fn explain(
+        &self,
+        tenant: &Tenant,
+        asks: Option<&Principal>,
+        wish: ExplainWish,
+    ) -> Result<Explained, Refused>;
+
     /// Makes, changes and takes back what people and programs log in with, in the name of `by`.
     async fn login(
         &self,
@@ -47,8 +57,12 @@ pub trait Operations: Send + Sync {
         change: LoginChange,
     ) -> Result<LoginChanged, Refused>;
 
-    /// Something of this area was written to the store; what was made of it is out of date.
-    fn changed(&self, tenant: &Tenant, area: Area);
+    /// Ends what serves a tenant and deletes everything that is kept of it, in the name of `by`.
+    async fn remove_tenant(&self, tenant: &Tenant, by: &str) -> Result<(), Refused>;
+
+    /// Something of this area was written to the store; what was made of it is out of date. Returns
+    /// when what was written holds.
+    async fn changed(&self, tenant: &Tenant, area: Area);
 }
 
 /// Facts about the daemon.

@@ -27,6 +27,7 @@ use crate::api_keys::text::Id;
 use crate::clock::{Clock, column, seconds, time};
 use crate::error::KeyError;
 use crate::leases::Leases;
+use crate::named::Named;
 
 /// The keys of all tenants.
 pub struct ApiKeys {
@@ -73,6 +74,11 @@ pub enum ApiKeyError {
 
 /// Longest name and longest subject.
 const NAME: usize = 200;
+
+/// Rows that are read at once where a key is looked for by its name, and how often: names are no
+/// keys of the table, and people look for them, not requests.
+const PAGE: u32 = 500;
+const PAGES: usize = 20;
 
 /// How often a change is tried that somebody else overtakes.
 const TRIES: usize = 5;
@@ -140,6 +146,38 @@ impl ApiKeys {
         Ok(keys.map(|(_, versioned)| versioned.record.key).collect())
     }
 
+    /// The key of this id, as it would show whoever presents it.
+    pub(crate) async fn of_id(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+    ) -> Result<Option<Named>, StoreError> {
+        let Some(id) = Id::parse(id) else { return Ok(None) };
+        let rows = self.store.read(&KEYS, tenant, &[id.as_str()]).await?;
+        let read = rows.first().and_then(Versioned::read);
+        Ok(read.map(|(_, versioned)| versioned.record.named(tenant, self.clock.now())))
+    }
+
+    /// The keys that have this name, or act as this subject.
+    pub(crate) async fn called(
+        &self,
+        tenant: &Tenant,
+        text: &str,
+    ) -> Result<Vec<Named>, StoreError> {
+        let mut named = Vec::new();
+        let mut query = Query::first(PAGE);
+        for _ in 0..PAGES {
+            let listed = self.store.list(&KEYS, tenant, &query).await?;
+            let read = listed.rows.iter().filter_map(Versioned::read);
+            let called =
+                read.filter(|(_, it)| it.record.key.name == text || it.record.key.subject == text);
+            named.extend(called.map(|(_, it)| it.record.named(tenant, self.clock.now())));
+            let Some(last) = listed.rows.last().filter(|_| listed.has_more) else { break };
+            query.after = Some(Mark { value: Value::Null, key: last.key.clone() });
+        }
+        Ok(named)
+    }
+
     /// Takes a key back: it lets nobody in any more, and what was opened with it ends. Other
     /// processes with the same store notice within the time that keys are taken to be fresh.
     ///
@@ -157,6 +195,26 @@ impl ApiKeys {
             self.leases.end(&known::lease(tenant, &previous.digest));
         }
         Ok(())
+    }
+
+    /// Takes back every key of a tenant that is about to be no more.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiKeyError::Store`]; some may be taken back then.
+    pub async fn revoke_all(&self, tenant: &Tenant, by: &str) -> Result<(), ApiKeyError> {
+        let mut after: Option<String> = None;
+        loop {
+            let keys = self.list(tenant, after.as_deref(), PAGE).await?;
+            let Some(last) = keys.last() else { return Ok(()) };
+            after = Some(last.id.clone());
+            for key in keys.iter().filter(|key| key.revoked.is_none()) {
+                match self.revoke(tenant, &key.id, by).await {
+                    Ok(()) | Err(ApiKeyError::Missing(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
     }
 
     /// Makes another text for a key; the present one is good until `grace` is over.

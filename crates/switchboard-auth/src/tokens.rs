@@ -278,6 +278,21 @@ fn invalid() -> Denied {
     Denied::invalid("the token is not valid here")
 }
 
+impl Identity {
+    /// Whom a token shows that is issued in `tenant`.
+    pub(crate) fn principal(&self, tenant: &Tenant) -> Principal {
+        let scopes = self.scopes.as_ref();
+        let standing = Standing {
+            method: LoginMethod::Password,
+            name: Some(self.username.as_str().into()),
+            roles: granted(&self.roles),
+            scopes: scopes.map(|all| all.iter().map(|scope| scope.as_str().into()).collect()),
+            ..Standing::default()
+        };
+        Principal::of(tenant.clone(), &subject(&self.username), standing)
+    }
+}
+
 fn subject(username: &str) -> String {
     format!("user:{username}")
 }

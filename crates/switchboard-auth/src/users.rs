@@ -15,6 +15,7 @@ use switchboard_core::store::{Change, Mark, Query, Row, Store, StoreError};
 use switchboard_core::{ADMIN, OWNER, Tenant};
 
 use crate::clock::{Clock, column};
+use crate::named::Named;
 use crate::password::{Busy, NoHash, Passwords, StoredHash, hash_now, is_acceptable};
 use crate::reach::Reach;
 use crate::tokens::Identity;
@@ -39,6 +40,14 @@ pub struct NewUser {
     pub username: String,
     pub password: String,
     pub roles: Vec<String>,
+    pub scopes: Option<Vec<String>>,
+}
+
+/// What is to be another with a user of the store.
+#[derive(Default)]
+pub struct Changed {
+    pub password: Option<String>,
+    pub roles: Option<Vec<String>>,
     pub scopes: Option<Vec<String>>,
 }
 
@@ -171,6 +180,19 @@ impl Users {
         Ok(user)
     }
 
+    /// The user of this name, as a token of theirs would show them.
+    pub(crate) async fn named(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+    ) -> Result<Option<Named>, StoreError> {
+        let user = self.find(tenant, name).await?;
+        let identity = user.map(|user| user.identity);
+        let identity = identity.filter(|identity| identity.reach.at(tenant).is_some());
+        let principal = identity.map(|identity| identity.principal(tenant));
+        Ok(principal.map(|principal| Named { principal, ended: None }))
+    }
+
     /// Puts a user into the store of `tenant`, or another password and other roles to one.
     ///
     /// # Errors
@@ -182,31 +204,66 @@ impl Users {
                 "a user needs a name of 1 to 200 characters that is not in the users file",
             ));
         }
-        if !is_acceptable(&new.password) {
-            return Err(UserError::Invalid(
-                "a password needs 8 to 1024 characters, and may not be one that everybody knows",
-            ));
-        }
-        if new.roles.iter().any(|role| !is_name(role) || role == OWNER) {
-            return Err(UserError::Invalid("no user has an empty role, or the role `owner`"));
-        }
-        if let Some(scopes) = &new.scopes {
-            scopes::check(scopes)?;
-        }
-        let hash = self.passwords.hash(&new.password).await?;
         let entry = Entry {
+            password_hash: self.hashed(&new.password).await?,
             username: new.username,
-            password_hash: hash.as_str().to_owned(),
             roles: new.roles,
             scopes: new.scopes,
             tenant: None,
         };
-        let now = column(self.clock.now());
-        let row = Row::new(&entry.username)
-            .with("body", serde_json::to_value(&entry).expect("texts"))
-            .with("updated_by", by)
-            .with("updated_at", now);
+        let row = self.row(&entry, by)?;
         Ok(self.store.write(&USERS, tenant, vec![Change::Merge(row)]).await?)
+    }
+
+    async fn hashed(&self, password: &str) -> Result<String, UserError> {
+        if !is_acceptable(password) {
+            return Err(UserError::Invalid(
+                "a password needs 8 to 1024 characters, and may not be one that everybody knows",
+            ));
+        }
+        Ok(self.passwords.hash(password).await?.as_str().to_owned())
+    }
+
+    fn row(&self, entry: &Entry, by: &str) -> Result<Row, UserError> {
+        if entry.roles.iter().any(|role| !is_name(role) || role == OWNER) {
+            return Err(UserError::Invalid("no user has an empty role, or the role `owner`"));
+        }
+        if let Some(scopes) = &entry.scopes {
+            scopes::check(scopes)?;
+        }
+        let now = column(self.clock.now());
+        Ok(Row::new(&entry.username)
+            .with("body", serde_json::to_value(entry).expect("texts"))
+            .with("updated_by", by)
+            .with("updated_at", now))
+    }
+
+    /// Changes what is said of a user in the store of `tenant`; what is not said stays.
+    ///
+    /// # Errors
+    ///
+    /// [`UserError::Missing`] where there is none; nothing was changed in any case.
+    pub async fn change(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        change: &Changed,
+        by: &str,
+    ) -> Result<(), UserError> {
+        let missing = || UserError::Missing(name.to_owned());
+        let rows = self.store.read(&USERS, tenant, &[name]).await?;
+        let body = rows.first().and_then(|row| row.get("body")).cloned().ok_or_else(missing)?;
+        let Ok(mut entry) = serde_json::from_value::<Entry>(body) else { return Err(missing()) };
+        if let Some(password) = &change.password {
+            entry.password_hash = self.hashed(password).await?;
+        }
+        entry.roles = change.roles.clone().unwrap_or(entry.roles);
+        entry.scopes = change.scopes.clone().or(entry.scopes);
+        let row = self.row(&entry, by)?;
+        match self.store.write(&USERS, tenant, vec![Change::Update(row)]).await {
+            Err(StoreError::Missing { .. }) => Err(missing()),
+            outcome => Ok(outcome?),
+        }
     }
 
     /// The users in the store of `tenant`: up to `limit` after the one of the name `after`.

@@ -4,6 +4,7 @@
 
 mod calls;
 mod client;
+mod manage;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use crate::detach::Report;
 
 pub use self::calls::{CallFilter, RecordedCall, RecordedCalls, Replayed};
 pub use self::client::{Client, ControlError, Replies};
+pub use self::manage::{ManageBody, ManageRequest, Managed};
 
 /// What can be asked of a running daemon.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -60,6 +62,9 @@ pub enum Command {
         #[serde(default)]
         against: Option<String>,
     },
+    /// A request of the management surface, made by whoever runs the daemon. Answered with
+    /// [`Reply::Managed`].
+    Manage(ManageRequest),
     /// Asked by a process that is to take the daemon's place. Answered with [`Reply::HandedOver`],
     /// which brings the lock and the listening sockets as descriptors (unix(7), `SCM_RIGHTS`). The
     /// daemon goes on as before until it hears [`Command::TakeOver`] on the same connection.
@@ -90,6 +95,7 @@ pub enum Reply {
     Calls(RecordedCalls),
     Call(Box<RecordedCall>),
     Replayed(Box<Replayed>),
+    Managed(Managed),
     /// `is_given`: a service manager opened the socket for HTTP.
     HandedOver {
         is_given: bool,

@@ -226,7 +226,7 @@ impl Gateway {
     }
 
     /// The snapshot once no server is being asked for the first time, or after the wait.
-    async fn settled(&self) -> Arc<Snapshot> {
+    pub async fn settled(&self) -> Arc<Snapshot> {
         let mut published = self.published.subscribe();
         let snapshot = self.snapshot();
         if !snapshot.catalog.is_learning() {

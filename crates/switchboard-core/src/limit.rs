@@ -5,6 +5,9 @@
 //! [`Rate`] (a token bucket, [`Buckets`]), quotas of a day or a month (a ledger that is written
 //! down in batches), and a number of calls at once, which are waited for in turn.
 //!
+//! Rules stand in the configuration, and a tenant may keep more in the store for its own principals
+//! ([`StoredLimits`]).
+//!
 //! The rules are pure: the time since a fixed start and the time of the wall come in as arguments.
 //! [`Limits`] is the shell around them that reads the clock of the runtime, waits for places and
 //! writes to the store. What came out is a [`Verdict`], which knows how it is said in headers and
@@ -21,6 +24,7 @@ mod places;
 mod rate;
 mod rules;
 mod settings;
+mod stored;
 mod verdict;
 
 pub use buckets::{Allowance, Buckets, Level};
@@ -30,4 +34,5 @@ pub use pattern::{NoPattern, Pattern};
 pub use rate::{NoRate, Rate, RateUnit};
 pub use rules::{LimitError, Rules, network_of};
 pub use settings::{LimitConfig, LimitSettings, Per};
+pub use stored::{STORED_LIMIT, StoredLimits};
 pub use verdict::{Notice, Unit, Verdict};

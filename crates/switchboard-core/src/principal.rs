@@ -53,6 +53,9 @@ pub enum Method {
 }
 
 impl Method {
+    pub const ALL: [Self; 5] =
+        [Self::SameUser, Self::ApiKey, Self::Password, Self::AdminToken, Self::Oidc];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SameUser => "same_user",

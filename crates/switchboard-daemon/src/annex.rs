@@ -53,6 +53,11 @@ impl Annex for Beside {
                 let principal = caller.principal.clone();
                 self.call(principal, &visit, &request).await
             }
+            // What is kept first makes a tenant, which is for whoever runs the daemon: who was let in
+            // before a tenant was removed does not bring it back.
+            (Some(caller), _, _) if visit.front.is_none() && !caller.principal.is_owner() => {
+                whole(StatusCode::NOT_FOUND, &json!({ "detail": "Not Found" }))
+            }
             (Some(caller), _, _) => {
                 let step_up = self.step_up(&caller.principal, &request);
                 let mut answer =

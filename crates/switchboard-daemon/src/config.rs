@@ -106,6 +106,12 @@ pub struct TenantsConfig {
     pub served: usize,
     /// How long the servers of a tenant are kept running that nobody addresses.
     pub idle: TimeSpan,
+    /// How often policies and limits that are kept in the store are read again: the longest that a
+    /// change made through another daemon on the same store takes to hold here. One that is made
+    /// here holds at once. 10 s: a person who changes a policy waits about as long, and a tenant
+    /// costs the store two small questions in that time.
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
+    pub refresh: TimeSpan,
 }
 
 /// What seals the secrets of tenants in the store: the settings of their servers and modules.
@@ -123,7 +129,7 @@ pub struct VaultConfig {
 
 impl Default for TenantsConfig {
     fn default() -> Self {
-        Self { served: 1_000, idle: TimeSpan::from_mins(60) }
+        Self { served: 1_000, idle: TimeSpan::from_mins(60), refresh: TimeSpan::from_secs(10) }
     }
 }
 

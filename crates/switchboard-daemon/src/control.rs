@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_client::control::{Command, Problem, Reply};
+use bytes::Bytes;
+use switchboard_admin::Body;
+use switchboard_client::control::{Command, ManageBody, ManageRequest, Managed, Problem, Reply};
 use switchboard_process::{Follow, Followed, StderrRing};
 use tokio::io::{
     AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
@@ -12,12 +14,14 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 
 use crate::handover;
+use crate::outside::owner;
 use crate::problem::StartProblem;
 use crate::records;
 use crate::run::Daemon;
 
-/// The longest command. What people give a tool on a command line fits into it many times.
-const COMMAND_LIMIT: u64 = 64 << 10;
+/// The longest command: a request of REST, which takes 4 MiB, with its text escaped. Only the user of
+/// the daemon can send any.
+const COMMAND_LIMIT: u64 = 8 << 20;
 
 /// How long a command may take to come. Who connects has one, so silence is a place taken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -96,6 +100,7 @@ async fn answer(daemon: &Daemon, command: Command) -> Result<Reply, StartProblem
             records::list(daemon, tenant.as_deref(), &filter, after.as_deref(), limit).await
         }
         Command::Call { tenant, id } => records::show(daemon, tenant.as_deref(), &id).await,
+        Command::Manage(request) => manage(daemon, request).await.map(Reply::Managed),
         Command::Replay { tenant, id, against } => {
             records::replay(daemon, tenant.as_deref(), &id, against.as_deref()).await
         }
@@ -116,6 +121,29 @@ async fn answer(daemon: &Daemon, command: Command) -> Result<Reply, StartProblem
             Err(StartProblem::new("handover-failed", "nothing was asked for before"))
         }
     }
+}
+
+/// What REST answers to whoever runs the daemon.
+async fn manage(daemon: &Daemon, request: ManageRequest) -> Result<Managed, StartProblem> {
+    let ManageRequest { tenant, method, path, body } = request;
+    let tenant = records::parse(tenant.as_deref())?;
+    let admin = daemon.admin.get().ok_or_else(replaced)?;
+    let unknown = |error: http::Error| {
+        StartProblem::new("control-unknown", "the daemon does not know this command").because(error)
+    };
+    let request = http::Request::builder()
+        .method(method.as_str())
+        .uri(format!("/api/v1{path}"))
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(body.map_or_else(Bytes::new, |body| body.0.to_string().into()))
+        .map_err(unknown)?;
+    let response = admin.respond(&owner(), &tenant, request).await;
+    let status = response.status().as_u16();
+    let body = match response.into_body() {
+        Body::Whole(bytes) if !bytes.is_empty() => serde_json::from_slice(&bytes).ok(),
+        Body::Whole(_) | Body::Stream(_) => None,
+    };
+    Ok(Managed { status, body: body.map(ManageBody) })
 }
 
 /// What a call of the same would get.

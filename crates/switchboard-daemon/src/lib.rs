@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod embedded;
 mod end;
+mod explain;
 mod fleet;
 mod handover;
 mod identity;

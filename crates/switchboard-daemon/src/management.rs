@@ -7,18 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use switchboard_admin::{
-    CacheFacts, Checked, Document, Facts, LoginChange, LoginChanged, Moment, Offer, Operations,
-    Refused, ServerPhase, ServerState, UserChange,
+    CacheFacts, Checked, Document, ExplainWish, Explained, Facts, LoginChange, LoginChanged,
+    Moment, Offer, Operations, Refused, ServerPhase, ServerState, UserChange,
 };
-use switchboard_auth::{ApiKeyError, NewKey, NewUser, UserError};
+use switchboard_auth::{ApiKeyError, ChangedUser, NewKey, NewUser, UserError};
 use switchboard_client::control::UpstreamStatus;
-use switchboard_core::limit::{LimitConfig, LimitSettings, Rules};
+use switchboard_core::limit::{LimitSettings, Rules};
 use switchboard_core::store::StoreError;
-use switchboard_core::{Area, Gateway, Kind, Tenant};
+use switchboard_core::{Area, Gateway, Kind, Principal, Tenant};
 use switchboard_policy::Text;
 use switchboard_upstream::{Environment, Events, Settings, Status, Upstream};
 use tokio::sync::Notify;
 
+use crate::explain::explain;
 use crate::fleet::Fleet;
 use crate::rules;
 use crate::run::{Daemon, now};
@@ -144,9 +145,8 @@ impl Operations for Management {
                 let invalid = |error: String| Refused::Invalid(error);
                 let settings: LimitSettings = serde_json::from_value(definition.clone())
                     .map_err(|error| invalid(error.to_string()))?;
-                let rule = [(id.to_owned(), settings)].into_iter().collect();
-                let config = LimitConfig { rule, ..LimitConfig::default() };
-                Rules::new(&config).map_err(|error| invalid(error.to_string()))?;
+                let checked = Rules::check_kept(tenant, id, &settings);
+                checked.map_err(|error| invalid(error.to_string()))?;
                 Ok(Checked::default())
             }
         }
@@ -160,6 +160,17 @@ impl Operations for Management {
         }
         let daemon = self.daemon()?;
         look_at(settings, &daemon.environment).await
+    }
+
+    async fn explain(
+        &self,
+        tenant: &Tenant,
+        asks: Option<&Principal>,
+        wish: ExplainWish,
+    ) -> Result<Explained, Refused> {
+        let (gateway, _) = self.served(tenant).await?;
+        let daemon = self.daemon()?;
+        explain(&daemon, (tenant, &gateway), asks, wish).await
     }
 
     async fn login(
@@ -198,11 +209,32 @@ impl Operations for Management {
         }
     }
 
-    fn changed(&self, tenant: &Tenant, area: Area) {
+    async fn remove_tenant(&self, tenant: &Tenant, by: &str) -> Result<(), Refused> {
+        let daemon = self.daemon()?;
+        let unknown = || Refused::NotFound { what: "tenant", key: tenant.to_string() };
+        let tenants = Arc::clone(daemon.tenants.get().ok_or_else(unknown)?);
+        if !tenants.exists(tenant).await.map_err(|error| store(&error))? {
+            return Err(unknown());
+        }
+        let (tenant, by) = (tenant.clone(), by.to_owned());
+        let tasks = daemon.environment.tasks.clone();
+        // On its own: half of a tenant is of use to nobody.
+        let removed = tasks.spawn(async move {
+            // First, so that streams that were opened with them end, and nobody comes again.
+            daemon.auth.keys.revoke_all(&tenant, &by).await.map_err(|error| key(&error))?;
+            tenants.remove(&tenant).await.map_err(|error| store(&error))?;
+            tracing::info!(%tenant, by, "a tenant was removed");
+            Ok::<_, Refused>(())
+        });
+        removed.await.unwrap_or_else(|error| Err(Refused::Failed(error.to_string())))
+    }
+
+    async fn changed(&self, tenant: &Tenant, area: Area) {
         let Ok(daemon) = self.daemon() else { return };
         let tenant = tenant.clone();
         let tasks = daemon.environment.tasks.clone();
-        tasks.spawn(async move {
+        // On its own: what was written has to hold also where whoever wrote it does not wait.
+        let done = tasks.spawn(async move {
             match area {
                 Area::Servers => {
                     if let Some(tenants) = daemon.tenants.get()
@@ -211,15 +243,18 @@ impl Operations for Management {
                         tracing::error!(%error, %tenant, "the servers of a tenant are not known");
                     }
                 }
-                Area::Policies => {
-                    daemon.middle.learn_policies(&daemon.kept, &tenant).await;
-                    if let Some(gateway) = daemon.served_gateway(&tenant) {
+                Area::Policies | Area::Limits => {
+                    if let Some(gateway) = daemon.served_gateway(&tenant)
+                        && daemon.middle.learn(&daemon.kept, &tenant).await
+                    {
                         gateway.access_changed();
                     }
                 }
                 _ => {}
             }
         });
+        // It panics nowhere, and who asked could do nothing about it.
+        let _ = done.await;
     }
 }
 
@@ -230,12 +265,20 @@ async fn put_user(
     change: UserChange,
 ) -> Result<(), Refused> {
     let UserChange { name, password, roles, scopes } = change;
+    let identity = daemon.identity.current();
+    let users = &identity.auth.users;
+    let changed = ChangedUser { password, roles, scopes };
+    let ChangedUser { password, roles, scopes } =
+        match users.change(tenant, &name, &changed, by).await {
+            Err(UserError::Missing(_)) => changed,
+            outcome => return outcome.map_err(|error| user(&error)),
+        };
     let Some(password) = password else {
-        let why = "a user is written with a password";
+        let why = "a new user needs a password";
         return Err(Refused::Invalid(why.to_owned()));
     };
     let new = NewUser { username: name, password, roles: roles.unwrap_or_default(), scopes };
-    daemon.identity.current().auth.users.put(tenant, new, by).await.map_err(|error| user(&error))
+    users.put(tenant, new, by).await.map_err(|error| user(&error))
 }
 
 /// What a server says of itself that is not kept.

@@ -187,9 +187,12 @@ async fn find(daemon: &Daemon, tenant: &Tenant, id: &str) -> Result<RecordedCall
     })
 }
 
-fn parse(tenant: Option<&str>) -> Result<Tenant, StartProblem> {
+pub(crate) fn parse(tenant: Option<&str>) -> Result<Tenant, StartProblem> {
     let Some(tenant) = tenant else { return Ok(Tenant::default()) };
-    Tenant::parse(tenant).map_err(|error| StartProblem::new("tenant-invalid", error.to_string()))
+    Tenant::parse(tenant).map_err(|error| {
+        StartProblem::new("tenant-invalid", error.to_string())
+            .hint("`switchboard tenant list` shows those that there are")
+    })
 }
 
 fn unreadable(error: &StoreError) -> StartProblem {

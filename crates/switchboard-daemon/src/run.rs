@@ -79,6 +79,8 @@ pub(crate) struct Daemon {
     pub fleet: Arc<Fleet>,
     /// All but the default one; known once there are listeners.
     pub tenants: OnceLock<Arc<Tenants>>,
+    /// The management surface; there once there are listeners.
+    pub admin: OnceLock<Arc<Admin>>,
     pub middle: Arc<Middle>,
     pub kept: Kept,
     /// What tenants' parts are made of, as those of the default one are.
@@ -216,7 +218,7 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
     let around = Around { paths: &paths, sources: &sources, config: &config, metrics: &metrics };
     let Assembled { fleet, gateway, spawner, environment } =
         assemble(&around, &middle, guard).await?;
-    middle.learn_policies(&kept, &Tenant::default()).await;
+    middle.learn(&kept, &Tenant::default()).await;
     let login = Arc::new(KeyLogin::new(keys));
     let surroundings = Surroundings {
         store: Arc::clone(&kept.store),
@@ -253,6 +255,7 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
         hurry: CancellationToken::new(),
         accepting: TaskTracker::new(),
         tenants: OnceLock::new(),
+        admin: OnceLock::new(),
         recorded: CancellationToken::new(),
         keeping: TaskTracker::new(),
         middle,
@@ -436,7 +439,7 @@ fn beside(daemon: &Arc<Daemon>, tasks: &TaskTracker) -> Beside {
         clock: now,
         tasks: tasks.clone(),
     };
-    let admin = Arc::new(Admin::new(ports));
+    let admin = Arc::clone(daemon.admin.get_or_init(|| Arc::new(Admin::new(ports))));
     daemon.middle.watchers.attend(&admin);
     Beside {
         identity: Arc::clone(&daemon.identity),
@@ -490,7 +493,9 @@ impl Daemon {
     /// Keeps the other tenants in order, for as long as it is polled.
     async fn follow_tenants(&self) {
         match self.tenants.get() {
-            Some(tenants) => tenants.follow().await,
+            Some(tenants) => {
+                tokio::join!(tenants.follow(), tenants.learn(&self.gateway));
+            }
             None => std::future::pending().await,
         }
     }

@@ -6,13 +6,14 @@
 
 use std::collections::HashMap;
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use switchboard_core::store::{Mark, Query, Row, Store, StoreError, Table, tables};
+use switchboard_core::store::{ATOMIC, Change, Mark, Query, Row, Store, StoreError, Table, tables};
 use switchboard_core::{Gateway, OWNER, Principal, Standing, Tenant};
 use switchboard_listen::Front;
 use switchboard_listen::http::NoFront;
@@ -128,6 +129,53 @@ impl Tenants {
         leaving.into_iter().map(|(tenant, _)| tenant).collect()
     }
 
+    /// Takes apart what serves `tenant` and deletes everything that is kept of it: first what
+    /// somebody could come in with, last what says that there is such a tenant, so that one that
+    /// was not deleted to the end can be deleted again.
+    ///
+    /// # Errors
+    ///
+    /// What could not be deleted, in words for the log.
+    pub(crate) async fn remove(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        for table in [&tables::KEYS, &tables::USERS, &tables::TOKENS] {
+            self.clear(table, tenant).await?;
+        }
+        self.purge(Some(tenant)).await;
+        let last = [&tables::POLICIES, &tables::TENANTS];
+        let is_last = |table: &&Table| last.iter().any(|it| it.name == table.name);
+        for table in tables::ALL.into_iter().filter(|table| !is_last(table)) {
+            self.clear(table, tenant).await?;
+        }
+        // What it remembers of servers, and its logins there.
+        let home = home(&self.kit.directory, tenant);
+        let removed = tokio::fs::remove_dir_all(&home).await;
+        if let Err(error) = removed.or_else(gone) {
+            let error = format!("`{}` cannot be removed: {error}", home.display());
+            return Err(StoreError::Broken(error));
+        }
+        for table in last {
+            self.clear(table, tenant).await?;
+        }
+        self.kit.middle.forget(tenant).await;
+        Ok(())
+    }
+
+    /// Deletes all rows of `tenant`. What somebody else deletes meanwhile is deleted, too.
+    async fn clear(&self, table: &'static Table, tenant: &Tenant) -> Result<(), StoreError> {
+        let some = u32::try_from(ATOMIC).expect("a small number");
+        loop {
+            let listed = self.store.list(table, tenant, &Query::first(some)).await?;
+            if listed.rows.is_empty() {
+                return Ok(());
+            }
+            let changes = listed.rows.into_iter().map(|row| Change::Delete(row.key)).collect();
+            match self.store.write(table, tenant, changes).await {
+                Ok(()) | Err(StoreError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Whether the store has anything of `tenant`.
     pub(crate) async fn exists(&self, tenant: &Tenant) -> Result<bool, StoreError> {
         if !self.store.read(&tables::TENANTS, tenant, &[tables::TENANT]).await?.is_empty() {
@@ -161,6 +209,37 @@ impl Tenants {
         }
     }
 
+    /// Lets policies and limits hold that were changed by another daemon on the same store, for as
+    /// long as it is polled.
+    ///
+    /// Both are read one tenant after the other, so that a thousand tenants are a trickle of
+    /// questions to the store and no burst.
+    pub(crate) async fn learn(&self, default: &Gateway) {
+        loop {
+            tokio::time::sleep(self.config.refresh.as_duration()).await;
+            self.learn_one(&Tenant::default(), default).await;
+            let served: Vec<_> = {
+                let open = self.open();
+                open.iter()
+                    .filter_map(|(own, cell)| Some((own.clone(), cell.get()?.clone())))
+                    .collect()
+            };
+            for (tenant, residence) in served {
+                self.learn_one(&tenant, &residence.gateway).await;
+            }
+            // Under the lock, so that nobody puts one together that is just forgotten.
+            let open = self.open();
+            let is_served = |own: &Tenant| own.is_default() || open.contains_key(own);
+            self.kit.middle.forget_limits(is_served);
+        }
+    }
+
+    async fn learn_one(&self, tenant: &Tenant, gateway: &Gateway) {
+        if self.kit.middle.learn(&self.kit.kept, tenant).await {
+            gateway.access_changed();
+        }
+    }
+
     /// Ends all; returns when nothing of them is left.
     pub(crate) async fn stop(&self) {
         let open = std::mem::take(&mut *self.open());
@@ -173,7 +252,7 @@ impl Tenants {
         if !self.exists(tenant).await? {
             return Err(Unsettled::Unknown);
         }
-        self.kit.middle.learn_policies(&self.kit.kept, tenant).await;
+        self.kit.middle.learn(&self.kit.kept, tenant).await;
         let plan = self.plan(tenant).await?;
         let residence = self.build(tenant).map_err(|error| {
             let error = format!("what belongs to tenant `{tenant}` cannot be opened: {error}");
@@ -186,8 +265,7 @@ impl Tenants {
 
     fn build(&self, tenant: &Tenant) -> Result<Arc<Residence>, String> {
         let Kit { environment, directory, metrics, middle, front, .. } = &self.kit;
-        // `+` is in no name, so no two tenants have the same.
-        let home = directory.join(tenant.as_str().replace('#', "+"));
+        let home = home(directory, tenant);
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&home);
         made.map_err(|error| format!("`{}`: {error}", home.display()))?;
         let logins = switchboard_oauth::Store::open(&home).map_err(|error| error.to_string())?;
@@ -324,6 +402,16 @@ impl Residence {
         self.fleet.stop().await;
         self.fleet.forget();
     }
+}
+
+/// Where the files of `tenant` are. `+` is in no name, so no two tenants have the same.
+fn home(directory: &Path, tenant: &Tenant) -> PathBuf {
+    directory.join(tenant.as_str().replace('#', "+"))
+}
+
+/// What is not there needs no removing.
+fn gone(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 /// The settings of a server of a tenant; `None` where it is switched off. Its texts are taken as

@@ -1,7 +1,8 @@
 //! Questions of people, answered.
 
 use serde::Serialize;
-use switchboard_core::{Action, Catalog, Effect, Kind, Listed, Principal, Tenant, Wish};
+use serde_json::Value;
+use switchboard_core::{Action, Catalog, Effect, Item, Kind, Listed, Principal, Tenant, Wish};
 
 use crate::explain::Explanation;
 use crate::policies::Policies;
@@ -23,6 +24,27 @@ pub struct Answer {
 pub struct NotListed {
     pub what: &'static str,
     pub name: String,
+}
+
+/// Everything that has all of these words.
+fn search<'a>(catalog: &'a Catalog, words: &str) -> Vec<(Kind, Listed<'a>)> {
+    let words: Vec<_> = words.split_whitespace().map(str::to_lowercase).collect();
+    let mut found = Vec::new();
+    for kind in Kind::ALL {
+        for item in catalog.items(kind).iter().filter(|item| has_all(item, &words)) {
+            found.extend(catalog.find(kind, &item.key).map(|listed| (kind, listed)));
+        }
+    }
+    found
+}
+
+/// Whether an item has all of these words, in lower case, in its name or in what is said of it.
+fn has_all(item: &Item, words: &[String]) -> bool {
+    let item: Value = item.json.view().unwrap_or_default();
+    let said = ["name", "uri", "uriTemplate", "title", "description"];
+    let said = said.iter().filter_map(|member| item[member].as_str());
+    let said = said.collect::<Vec<_>>().join("\n").to_lowercase();
+    words.iter().all(|word| said.contains(word))
 }
 
 impl Policies {
@@ -85,6 +107,10 @@ impl Policies {
                 let all = |kind| catalog.listed(kind).map(move |listed| (kind, listed));
                 let all = Kind::ALL.into_iter().flat_map(all);
                 Ok(all.map(|(kind, listed)| used(kind, listed, None)).collect())
+            }
+            Question::Search(words) => {
+                let found = search(catalog, words).into_iter();
+                Ok(found.map(|(kind, listed)| used(kind, listed, None)).collect())
             }
             Question::Inspect(area) => {
                 managed(format!("inspect {}", area.as_str()), Action::Inspect(*area))

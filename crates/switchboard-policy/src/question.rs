@@ -13,6 +13,8 @@ pub enum Question {
     Call { name: String, arguments: Option<Value> },
     /// `list`: everything, to see what is there.
     List,
+    /// `search WORDS`: what has all of these in its name or description.
+    Search(String),
     /// `read URI`
     Read(String),
     /// `get PROMPT`
@@ -42,8 +44,8 @@ pub enum NoQuestion {
     Area(String),
 }
 
-const FORMS: &str = "ask `call NAME [JSON]`, `list`, `read URI`, `get PROMPT`, `inspect AREA`, \
-                     `manage AREA` or `spawn`";
+const FORMS: &str = "ask `call NAME [JSON]`, `list`, `search WORDS`, `read URI`, `get PROMPT`, \
+                     `inspect AREA`, `manage AREA` or `spawn`";
 
 impl FromStr for Question {
     type Err = NoQuestion;
@@ -54,6 +56,10 @@ impl FromStr for Question {
             "" => Err(NoQuestion::Nothing),
             "call" => call(rest),
             "list" => nothing_more("list", rest).map(|()| Self::List),
+            "search" if rest.is_empty() => {
+                Err(NoQuestion::Missing { verb: "search", what: "words to look for" })
+            }
+            "search" => Ok(Self::Search(rest.to_owned())),
             "read" => only("read", rest, "the address of a resource").map(Self::Read),
             "get" => only("get", rest, "the name of a prompt").map(Self::Get),
             "inspect" => area("inspect", rest).map(Self::Inspect),
@@ -142,6 +148,7 @@ mod tests {
         check("  call   git__log  ", &call("None"));
         check("call git__log {\"n\": 1}", &call("Some(Object {\"n\": Number(1)})"));
         check("list", "List");
+        check("search open  issue", "Search(\"open  issue\")");
         check("read file:///a%20b", "Read(\"file:///a%20b\")");
         check("get git__commit", "Get(\"git__commit\")");
         check("manage keys", "Manage(Keys)");
@@ -159,6 +166,7 @@ mod tests {
         check("call", "`call` needs the name of a tool");
         check("call x [1]", "the arguments of `x` are no JSON object: it is another value");
         check("call x {\"a\"", "the arguments of `x` are no JSON object: EOF while parsing");
+        check("search", "`search` needs words to look for");
         check("read", "`read` needs the address of a resource");
         check("get a b", "`get` takes nothing like `b`");
         check("spawn ls", "`spawn` takes nothing like `ls`");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 /// A text with policies.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Text {
     /// What people know it by: a path, a key of the configuration, the id of a stored policy.
     pub name: Arc<str>,

@@ -84,6 +84,13 @@ commands! {
         Stdio(stdio) context => "Speak MCP on standard input and output, for clients that start their servers",
         Demo(demo) output => "Be a small MCP server on standard input and output",
     }
+    "Managing tenants" {
+        Tenant(tenant) context => "Make, list and remove tenants",
+        User(user) context => "Add, list and remove people who log in with a password",
+        Key(key) context => "Make, list and take back the keys of programs",
+        Policy(policy) context => "Say who may do what and why; keep policies",
+        Limit(limit) context => "Set, list and remove limits",
+    }
     "Configuration" {
         Config(config) context => "Check, show and explain the configuration",
         Store(store) context => "Export, import and move what is kept",

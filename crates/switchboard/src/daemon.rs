@@ -77,6 +77,18 @@ pub(crate) async fn ask(context: &Context, command: &Command) -> Result<Reply, F
     }
 }
 
+/// As [`ask`], for a command that may take `limit`.
+pub(crate) async fn ask_within(
+    context: &Context,
+    command: &Command,
+    limit: Duration,
+) -> Result<Reply, Failure> {
+    match control(context).await?.ask_within(command, limit).await? {
+        Reply::Problem(problem) => Err(problem.into()),
+        reply => Ok(reply),
+    }
+}
+
 pub(crate) async fn status(context: &Context) -> Result<Status, Failure> {
     match ask(context, &Command::Status).await? {
         Reply::Status(status) => Ok(*status),
@@ -289,6 +301,7 @@ pub(crate) fn misunderstood(reply: &Reply) -> Failure {
         Reply::Calls(_) => "calls",
         Reply::Call(_) => "call",
         Reply::Replayed(_) => "replayed",
+        Reply::Managed(_) => "managed",
         Reply::HandedOver { .. } => "handed_over",
         Reply::Renewed { .. } => "renewed",
         Reply::Problem(_) => "problem",

@@ -11,6 +11,7 @@ mod demo;
 mod exit;
 mod failure;
 mod output;
+mod rest;
 mod setup;
 mod time;
 mod untrusted;

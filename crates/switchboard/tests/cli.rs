@@ -30,6 +30,11 @@ fn without_a_daemon_commands_say_so_and_what_to_do() {
         "reload",
         "logs --upstream a",
         "route explain a__b",
+        "tenant list",
+        "user list",
+        "key list",
+        "limit list",
+        "policy check --as a list",
     ] {
         check(command, 3, "", message);
     }

@@ -1,7 +1,8 @@
 //! What is kept whole: servers, policies, limits.
 
 use serde_json::{Value, json};
-use switchboard_core::store::{Change, Row, Table, tables};
+use switchboard_core::limit::STORED_LIMIT;
+use switchboard_core::store::{Change, Query, Row, Table, tables};
 
 use crate::access::Right;
 use crate::desk::{Desk, area};
@@ -80,6 +81,14 @@ impl Desk {
         let document = Document::Limit { id, definition: &definition };
         self.ports.operations.check(self.tenant(), document)?;
         let kept = self.kept(&tables::LIMITS, id).await?;
+        if kept.is_none() {
+            let query = Query::first(STORED_LIMIT);
+            let listed = self.ports.store.list(&tables::LIMITS, self.tenant(), &query).await?;
+            if STORED_LIMIT as usize <= listed.rows.len() {
+                let why = format!("a tenant keeps {STORED_LIMIT} limits at most; delete one first");
+                return Err(Fault::Invalid(why));
+            }
+        }
         let row = self.keep(&tables::LIMITS, id, definition, (kept, meant)).await?;
         Ok(Limit::from(&row))
     }
@@ -137,7 +146,7 @@ impl Desk {
             None => Change::Insert(row.with("created_at", now.as_str())),
         };
         self.ports.store.write(table, self.tenant(), vec![change]).await?;
-        self.changed(area(table));
+        self.changed(area(table)).await;
         self.written(table, id).await
     }
 }

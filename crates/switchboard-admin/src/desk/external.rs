@@ -94,7 +94,7 @@ impl Desk {
             query.after =
                 Some(switchboard_core::store::Mark { value: Value::Null, key: last.key.clone() });
         }
-        self.changed(Area::Functions);
+        self.changed(Area::Functions).await;
         Ok(())
     }
 }

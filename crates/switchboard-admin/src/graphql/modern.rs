@@ -6,6 +6,7 @@ use switchboard_core::{Area, Kind};
 
 use crate::access::Right;
 use crate::desk::{CallFilter, FunctionFilter};
+use crate::explained::{ExplainWish, Explained};
 use crate::fault::Fault;
 use crate::graphql::connection::{Connection, after, cursor, of_all, of_page, of_rows};
 use crate::graphql::desk;
@@ -242,6 +243,21 @@ impl ModernQuery {
         let (query, is_first) = documents(context, first, behind.as_deref())?;
         let listed = desk(context).rows(&tables::LIMITS, &query).await?;
         Ok(Some(of_rows(&listed, is_first, |row| Limit::from(row))))
+    }
+
+    /// The tenants that something is kept of; to whoever does not run the daemon, the own one.
+    async fn tenants(&self, context: &Context<'_>) -> Result<Option<Vec<String>>> {
+        Ok(Some(desk(context).tenants().await?))
+    }
+
+    /// What somebody may do, and why. To name a key or a user needs the rights to inspect keys and
+    /// to inspect users as well.
+    async fn explain(
+        &self,
+        context: &Context<'_>,
+        input: ExplainWish,
+    ) -> Result<Option<Explained>> {
+        Ok(Some(desk(context).explain(input).await?))
     }
 
     /// Whether a policy would be taken, without keeping it.

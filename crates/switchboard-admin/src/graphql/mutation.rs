@@ -5,7 +5,7 @@ use switchboard_core::Area;
 use switchboard_core::store::tables;
 
 use crate::access::Right;
-use crate::desk::Version;
+use crate::desk::{KnownTenant, TenantWish, Version};
 use crate::graphql::desk;
 use crate::operations::KeyWish;
 use crate::record::{
@@ -105,6 +105,21 @@ impl ModernMutation {
 
     async fn delete_user(&self, context: &Context<'_>, name: String) -> Result<Option<bool>> {
         desk(context).remove_user(&name).await?;
+        Ok(Some(true))
+    }
+
+    /// Makes a tenant, which only whoever runs the daemon can do.
+    async fn create_tenant(
+        &self,
+        context: &Context<'_>,
+        input: TenantWish,
+    ) -> Result<Option<KnownTenant>> {
+        Ok(Some(desk(context).make_tenant(input).await?))
+    }
+
+    /// Ends what serves a tenant and deletes everything that is kept of it.
+    async fn delete_tenant(&self, context: &Context<'_>, name: String) -> Result<Option<bool>> {
+        desk(context).remove_tenant(&name).await?;
         Ok(Some(true))
     }
 

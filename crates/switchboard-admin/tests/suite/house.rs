@@ -10,8 +10,9 @@ use futures_util::stream::{BoxStream, StreamExt as _};
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use switchboard_admin::{
-    Admin, Body, CacheFacts, Checked, Document, Facts, LoginChange, LoginChanged, Moment, Offer,
-    Operations, Ports, Refused, ServerPhase, ServerState,
+    Admin, Body, CacheFacts, Checked, Document, ExplainWish, Explained, ExplainedAnswer,
+    ExplainedPlace, ExplainedPolicy, ExplainedPrincipal, Facts, LoginChange, LoginChanged, Moment,
+    Offer, Operations, Ports, Refused, ServerPhase, ServerState,
 };
 use switchboard_core::store::{Change, Row, Store, tables};
 use switchboard_core::{
@@ -180,6 +181,7 @@ impl Policy for ByRole {
 pub(crate) struct Daemon {
     pub(crate) store: Arc<Memory>,
     pub(crate) previewed: Mutex<Vec<String>>,
+    pub(crate) removed: Mutex<Vec<String>>,
     pub(crate) changed: Mutex<Vec<(String, Area)>>,
     pub(crate) previews: Mutex<Vec<Value>>,
 }
@@ -260,6 +262,39 @@ impl Operations for Daemon {
         Ok(names.iter().map(|name| offer(Kind::Tools, name)).collect())
     }
 
+    async fn explain(
+        &self,
+        tenant: &Tenant,
+        asks: Option<&Principal>,
+        wish: ExplainWish,
+    ) -> Result<Explained, Refused> {
+        let subject = wish.principal.or(wish.subject);
+        let subject = subject.or(asks.map(|it| it.subject.to_string())).unwrap_or_default();
+        let principal = ExplainedPrincipal {
+            tenant: tenant.to_string(),
+            subject,
+            name: None,
+            method: "oidc".to_owned(),
+            roles: wish.roles,
+            scopes: wish.scopes,
+            ended: None,
+        };
+        let place = ExplainedPlace { text: "policy.text".to_owned(), line: 1, column: 1 };
+        let policy =
+            ExplainedPolicy { id: "p".to_owned(), permits: true, is_of_tenant: false, place };
+        let answer = ExplainedAnswer {
+            about: wish.question,
+            server: None,
+            allowed: true,
+            policies: vec![policy],
+            scopes_in_the_way: Vec::new(),
+            troubles: Vec::new(),
+            is_shut: false,
+        };
+        let answers = vec![answer];
+        Ok(Explained { allowed: true, principal, answers, depends_on_arguments: false })
+    }
+
     async fn login(
         &self,
         tenant: &Tenant,
@@ -293,7 +328,12 @@ impl Operations for Daemon {
         written.map(|()| changed).map_err(missing)
     }
 
-    fn changed(&self, tenant: &Tenant, area: Area) {
+    async fn remove_tenant(&self, tenant: &Tenant, _: &str) -> Result<(), Refused> {
+        self.removed.lock().unwrap().push(tenant.to_string());
+        Ok(())
+    }
+
+    async fn changed(&self, tenant: &Tenant, area: Area) {
         self.changed.lock().unwrap().push((tenant.to_string(), area));
     }
 }

@@ -44,6 +44,12 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("{ policies { totalCount } }", &["inspect policies"]),
     ("{ limits { totalCount } }", &["inspect limits"]),
     ("{ checkPolicy(text: \"permit\") { ok } }", &["inspect policies"]),
+    ("{ explain(input: {question: \"list\"}) { allowed } }", &["inspect policies"]),
+    (
+        "{ explain(input: {question: \"list\", principal: \"user:ann\"}) { allowed } }",
+        &["inspect policies", "inspect keys", "inspect users"],
+    ),
+    ("{ tenants }", &["inspect tenants"]),
     ("{ daemon { version } }", &["inspect operations"]),
     ("{ __schema { queryType { name } } }", &["inspect operations"]),
     ("{ __type(name: \"Query\") { name } }", &["inspect operations"]),
@@ -99,6 +105,8 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("mutation { deletePolicy(id: \"a\") }", &["manage policies"]),
     ("mutation { putLimit(id: \"l\", input: {definition: {}}) { id } }", &["manage limits"]),
     ("mutation { deleteLimit(id: \"a\") }", &["manage limits"]),
+    ("mutation { createTenant(input: {name: \"acme\"}) { name } }", &["manage tenants"]),
+    ("mutation { deleteTenant(name: \"acme\") }", &["manage tenants"]),
 ];
 
 fn filled() -> House {
@@ -258,4 +266,39 @@ async fn nobody_gives_what_they_do_not_have() {
         assert_eq!(codes(&answer).is_empty(), is_allowed, "{query}: {answer}");
         assert!(is_allowed || codes(&answer) == ["FORBIDDEN"], "{query}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn only_the_owner_reaches_beyond_the_own_tenant() {
+    let house = filled();
+    let bob = caller("acme", "user:bob", &["manage tenants", "inspect tenants"]);
+    let make =
+        |name: &str| format!("mutation {{ createTenant(input: {{name: \"{name}\"}}) {{ name }} }}");
+    let remove = |name: &str| format!("mutation {{ deleteTenant(name: \"{name}\") }}");
+    for query in [make("beta"), remove("beta"), remove("acme#eu")] {
+        assert_eq!(house.error(&bob, &query, json!({})).await.0, "FORBIDDEN", "{query}");
+    }
+    assert_eq!(house.data(&bob, "{ tenants }", json!({})).await, json!({"tenants": ["acme"]}));
+    let owner = Caller { principal: Principal::new("owner"), tenant: Tenant::default() };
+    for query in [make("default"), remove("default"), make("a b"), make("mcp")] {
+        assert_eq!(house.error(&owner, &query, json!({})).await.0, "INVALID", "{query}");
+    }
+    house.data(&owner, &make("beta"), json!({})).await;
+    assert_eq!(house.error(&owner, &make("beta"), json!({})).await.0, "CONFLICT");
+    let data = house.data(&owner, "{ tenants }", json!({})).await;
+    assert_eq!(data, json!({"tenants": ["acme", "beta", "default"]}));
+    house.data(&owner, &remove("beta"), json!({})).await;
+    assert_eq!(*house.daemon.removed.lock().unwrap(), ["beta"]);
+}
+
+#[tokio::test]
+async fn who_is_named_is_not_described_as_well() {
+    let house = filled();
+    let query =
+        "{ explain(input: {question: \"list\", principal: \"a\", roles: [\"x\"]}) { allowed } }";
+    assert_eq!(house.error(&admin("acme"), query, json!({})).await.0, "INVALID");
+    // Whoever says nothing of it means themselves.
+    let query = "{ explain(input: {question: \"list\"}) { principal { subject } } }";
+    let data = house.data(&admin("acme"), query, json!({})).await;
+    assert_eq!(data["explain"]["principal"]["subject"], "user:ann");
 }

@@ -11,6 +11,7 @@ use switchboard_core::{Denied, LoginMethod, Principal, Reason, Standing, Tenant}
 use crate::api_keys::text::{Id, is_same};
 use crate::clock::{column, seconds, time};
 use crate::key::Digest;
+use crate::named::Named;
 use crate::roles::granted;
 
 /// A key as it is shown: without what proves it. Times are seconds since 1970.
@@ -88,6 +89,18 @@ impl Record {
             return Err(Denied::new(Reason::Expired, "the API key has expired"));
         }
         Ok(until.and_then(time))
+    }
+
+    /// Whoever presents it, and whether it still lets them in.
+    pub(crate) fn named(&self, tenant: &Tenant, now: SystemTime) -> Named {
+        let ended = match &self.key {
+            key if key.revoked.is_some() => Some("the key has been revoked"),
+            key if key.expires.is_some_and(|until| until <= seconds(now)) => {
+                Some("the key has expired")
+            }
+            _ => None,
+        };
+        Named { principal: self.principal(tenant), ended }
     }
 
     pub(crate) fn principal(&self, tenant: &Tenant) -> Principal {

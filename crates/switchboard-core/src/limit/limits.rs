@@ -1,5 +1,6 @@
 //! The shell around the rules: reads the clock, waits for places, writes to the store.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,20 +17,39 @@ use crate::limit::rules::{Claim, Now, Rules, Taken};
 use crate::limit::verdict::Verdict;
 use crate::peer::Context;
 use crate::store::Store;
+use crate::tenant::Tenant;
 
 /// Lets calls in, as far as the rules allow.
 ///
 /// What was used of rates and places is this daemon's alone and ends with it; several daemons each
 /// allow what the rules say. Quotas are those of all daemons on one store, as far as they have
 /// heard of each other (`limits.flush`).
+///
+/// The rules of the configuration are for everybody; those that a tenant keeps are for its own
+/// principals, beside them.
 #[derive(Debug)]
 pub struct Limits {
-    rules: ArcSwap<Rules>,
+    rules: ArcSwap<Held>,
     ledger: Arc<Ledger>,
     born: Instant,
     /// The time of the wall at `born`, in seconds since 1970. Set again by each flush, because the
     /// clock of the runtime stands still while the machine sleeps.
     born_wall: AtomicU64,
+}
+
+/// The rules that hold now.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    base: Arc<Rules>,
+    tenants: HashMap<Tenant, Kept>,
+}
+
+/// What a tenant keeps.
+#[derive(Clone, Debug)]
+struct Kept {
+    own: Rules,
+    /// With those of the configuration.
+    all: Arc<Rules>,
 }
 
 /// A call that was let in. Dropping it lets in who waits for its places.
@@ -62,7 +82,7 @@ impl Limits {
     /// Begins to count; `wall` is the time now.
     pub fn new(rules: Rules, wall: SystemTime) -> Self {
         Self {
-            rules: ArcSwap::from_pointee(rules),
+            rules: ArcSwap::from_pointee(Held { base: Arc::new(rules), tenants: HashMap::new() }),
             ledger: Arc::default(),
             born: Instant::now(),
             born_wall: AtomicU64::new(seconds(wall)),
@@ -72,8 +92,48 @@ impl Limits {
     /// Lets `rules` hold for every later call. What was counted stays for rules that are as they
     /// were; quotas stay in any case.
     pub fn publish(&self, rules: Rules) {
-        let rules = rules.after(&self.rules.load());
-        self.rules.store(Arc::new(rules));
+        self.rules.rcu(|held| {
+            let base = Arc::new(rules.clone().after(&held.base));
+            let tenants = held.tenants.iter();
+            let tenants = tenants.map(|(tenant, kept)| {
+                (
+                    tenant.clone(),
+                    Kept { own: kept.own.clone(), all: Arc::new(base.with(&kept.own)) },
+                )
+            });
+            Held { tenants: tenants.collect(), base: Arc::clone(&base) }
+        });
+    }
+
+    /// Lets `own` hold for every later call of a principal of `tenant`, beside the rules of the
+    /// configuration, in place of what the tenant kept before. What was counted stays as with
+    /// [`Self::publish`].
+    pub fn keep(&self, tenant: &Tenant, own: Rules) {
+        if own.is_empty() {
+            return self.retain(|other| other != tenant);
+        }
+        self.rules.rcu(|held| {
+            let mut held = Held::clone(held);
+            let own = match held.tenants.get(tenant) {
+                Some(old) => own.clone().after(&old.own),
+                None => own.clone(),
+            };
+            let all = Arc::new(held.base.with(&own));
+            held.tenants.insert(tenant.clone(), Kept { own, all });
+            held
+        });
+    }
+
+    /// Forgets what other tenants keep than those that `is_served` knows.
+    pub fn retain(&self, is_served: impl Fn(&Tenant) -> bool) {
+        if self.rules.load().tenants.keys().all(&is_served) {
+            return;
+        }
+        self.rules.rcu(|held| {
+            let mut held = Held::clone(held);
+            held.tenants.retain(|tenant, _| is_served(tenant));
+            held
+        });
     }
 
     /// Lets in a call to `server`, of `tool` where it is a call of a tool; both by the names that
@@ -93,7 +153,7 @@ impl Limits {
         server: &str,
         tool: Option<&str>,
     ) -> Result<Pass, Error> {
-        let rules = self.rules.load_full();
+        let rules = self.rules.load().of(&context.principal.tenant);
         if rules.is_empty() {
             return Ok(Pass::default());
         }
@@ -173,7 +233,7 @@ impl Limits {
     async fn is_due(&self, stop: &CancellationToken) -> bool {
         let due = async {
             self.ledger.work.notified().await;
-            let patience = self.rules.load().flush.max(GATHER);
+            let patience = self.rules.load().base.flush.max(GATHER);
             tokio::select! {
                 () = self.ledger.news.notified() => tokio::time::sleep(GATHER).await,
                 () = tokio::time::sleep(patience) => {}
@@ -189,6 +249,15 @@ impl Limits {
         let since_start = self.born.elapsed();
         let wall = self.born_wall.load(Ordering::Relaxed) + since_start.as_secs();
         Now { wall, since_start }
+    }
+}
+
+impl Held {
+    fn of(&self, tenant: &Tenant) -> Arc<Rules> {
+        match self.tenants.get(tenant) {
+            Some(kept) => Arc::clone(&kept.all),
+            None => Arc::clone(&self.base),
+        }
     }
 }
 

@@ -11,12 +11,13 @@ use crate::limit::pattern::Pattern;
 use crate::limit::period::Period;
 use crate::limit::places::Places;
 use crate::limit::settings::{LimitConfig, LimitSettings, Per};
+use crate::limit::stored::STORED_LIMIT;
 use crate::limit::verdict::{Unit, Verdict, seconds};
 use crate::principal::Principal;
 use crate::tenant::Tenant;
 
-/// The rules of a daemon, with what they count in memory.
-#[derive(Debug, Default)]
+/// The rules of a daemon or of a tenant, with what they count in memory.
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Those first that are about the fewest.
     rules: Vec<Arc<Rule>>,
@@ -32,8 +33,11 @@ pub enum LimitError {
     Idle(String),
     #[error("the limit `{rule}` has `{key}` without `{needs}`")]
     Without { rule: String, key: &'static str, needs: &'static str },
-    #[error("there are more than {MOST} limits")]
-    TooMany,
+    #[error("there are more than {0} limits")]
+    TooMany(usize),
+    /// A limit that a tenant keeps holds for that tenant, whatever it says.
+    #[error("the limit `{0}` is for its own tenant alone: leave out `tenant`")]
+    Tenant(String),
 }
 
 /// What somebody wants to do, as far as limits look at it.
@@ -58,6 +62,8 @@ pub(crate) struct Now {
 #[derive(Debug)]
 pub(crate) struct Rule {
     name: Arc<str>,
+    /// The tenant that keeps it; `None` where it stands in the configuration.
+    tenant: Option<Tenant>,
     settings: LimitSettings,
     rate: Option<(Allowance, Buckets)>,
     quotas: Vec<Quota>,
@@ -86,6 +92,15 @@ const MOST: usize = 256;
 /// becomes of more.
 const KEYS: usize = 65_536;
 
+/// Rules of one tenant beside those of the configuration.
+///
+/// Whoever manages a tenant can make them, so what they take has to be little where a thousand
+/// tenants are served: at most 1.2 MiB for the buckets of one.
+const MOST_KEPT: usize = STORED_LIMIT as usize;
+
+/// Buckets of one rule of a tenant.
+const KEYS_KEPT: usize = 2_048;
+
 /// When whoever was refused a place may try again: nobody knows how long calls take.
 const NEXT_PLACE: Duration = Duration::from_secs(1);
 
@@ -94,21 +109,65 @@ impl Rules {
     ///
     /// [`LimitError`] for the first rule that cannot be.
     pub fn new(config: &LimitConfig) -> Result<Self, LimitError> {
-        if MOST < config.rule.len() {
-            return Err(LimitError::TooMany);
+        let rules = config.rule.iter().map(|(name, settings)| (&**name, settings));
+        let rules = Self::of(None, rules, MOST)?;
+        Ok(Self { flush: config.flush.as_duration(), ..rules })
+    }
+
+    /// The rules that `tenant` keeps for itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn kept<'a>(
+        tenant: &Tenant,
+        rules: impl IntoIterator<Item = (&'a str, &'a LimitSettings)>,
+    ) -> Result<Self, LimitError> {
+        Self::of(Some(tenant), rules, MOST_KEPT)
+    }
+
+    /// Whether `tenant` could keep such a rule.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn check_kept(
+        tenant: &Tenant,
+        name: &str,
+        settings: &LimitSettings,
+    ) -> Result<(), LimitError> {
+        check(Some(tenant), name, settings)
+    }
+
+    fn of<'a>(
+        tenant: Option<&Tenant>,
+        rules: impl IntoIterator<Item = (&'a str, &'a LimitSettings)>,
+        most: usize,
+    ) -> Result<Self, LimitError> {
+        let rules: Vec<_> = rules.into_iter().collect();
+        if most < rules.len() {
+            return Err(LimitError::TooMany(most));
         }
-        let rules = config.rule.iter().map(|(name, settings)| Rule::new(name, settings));
+        let rules = rules.into_iter().map(|(name, settings)| Rule::new(tenant, name, settings));
         let mut rules = rules.map(|rule| rule.map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
         rules.sort_by_key(|rule| rule.settings.per);
-        Ok(Self { rules, flush: config.flush.as_duration() })
+        Ok(Self { rules, ..Self::default() })
+    }
+
+    /// These and those of a tenant. All calls of the tenant ask them in the same order, and nobody
+    /// else asks the others, so no two calls wait for each other's places.
+    pub(crate) fn with(&self, kept: &Self) -> Self {
+        let mut rules = [&*self.rules, &*kept.rules].concat();
+        rules.sort_by_key(|rule| rule.settings.per);
+        Self { rules, flush: self.flush }
     }
 
     /// The same, with what is counted for rules that `old` has as they are.
     pub(crate) fn after(mut self, old: &Self) -> Self {
         for rule in &mut self.rules {
-            let kept = old.rules.iter().find(|it| it.name == rule.name);
-            if let Some(kept) = kept.filter(|kept| kept.settings == rule.settings) {
-                *rule = Arc::clone(kept);
+            let same = old.rules.iter().find(|it| it.name == rule.name);
+            if let Some(same) = same.filter(|same| same.settings == rule.settings) {
+                *rule = Arc::clone(same);
             }
         }
         self
@@ -174,34 +233,23 @@ impl Taken {
 }
 
 impl Rule {
-    fn new(name: &str, settings: &LimitSettings) -> Result<Self, LimitError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if name.is_empty() || 64 < name.len() || !name.bytes().all(plain) {
-            return Err(LimitError::Name(name.to_owned()));
-        }
-        let without = |key, needs| LimitError::Without { rule: name.to_owned(), key, needs };
-        if settings.burst.is_some() && settings.rate.is_none() {
-            return Err(without("burst", "rate"));
-        }
-        if settings.wait.is_some() && settings.concurrency.is_none() {
-            return Err(without("wait", "concurrency"));
-        }
-        if settings.queue.is_some() && settings.concurrency.is_none() {
-            return Err(without("queue", "concurrency"));
-        }
+    fn new(
+        tenant: Option<&Tenant>,
+        name: &str,
+        settings: &LimitSettings,
+    ) -> Result<Self, LimitError> {
+        check(tenant, name, settings)?;
+        let keys = if tenant.is_some() { KEYS_KEPT } else { KEYS };
         let rate =
-            settings.rate.map(|rate| (Allowance::new(rate, settings.burst), Buckets::new(KEYS)));
-        let rule = Self {
+            settings.rate.map(|rate| (Allowance::new(rate, settings.burst), Buckets::new(keys)));
+        Ok(Self {
             name: name.into(),
+            tenant: tenant.cloned(),
             rate,
             quotas: quotas(settings),
             places: places(settings),
             settings: settings.clone(),
-        };
-        if rule.rate.is_none() && rule.quotas.is_empty() && rule.places.is_none() {
-            return Err(LimitError::Idle(name.to_owned()));
-        }
-        Ok(rule)
+        })
     }
 
     fn applies(&self, claim: &Claim<'_>) -> bool {
@@ -309,14 +357,17 @@ impl Rule {
 
     /// Of what [`Self::account`] writes out.
     fn key(&self, quota: &Quota, claim: &Claim<'_>, terms: Terms, ledger: &Ledger) -> Key {
-        ledger.key(&(&*self.name, quota.unit, quota.period, terms.ends, self.holder(claim)))
+        let rule = (&self.tenant, &*self.name);
+        ledger.key(&(rule, quota.unit, quota.period, terms.ends, self.holder(claim)))
     }
 
-    /// `RULE/UNIT/PERIOD` and, where it is not the tenant's, whose.
+    /// `RULE/UNIT/PERIOD` and, where it is not the tenant's, whose; after `kept:`, which is in no
+    /// name, where it is a rule of the tenant and not of the configuration.
     fn account(&self, quota: &Quota, claim: &Claim<'_>, now: Now) -> Account {
         let unit = if quota.unit == Unit::Tokens { "tokens" } else { "calls" };
         let period = quota.period.name(now.wall);
-        let mut row = format!("{}/{unit}/{period}", self.name);
+        let whose = if self.tenant.is_some() { "kept:" } else { "" };
+        let mut row = format!("{whose}{}/{unit}/{period}", self.name);
         let principal = claim.principal;
         let mut tenant = principal.tenant.clone();
         match self.settings.per {
@@ -327,8 +378,8 @@ impl Rule {
                 row.extend(["/", &*principal.subject, "/", claim.server, "/", tool]);
             }
             Per::Address => {
-                // An address has one limit, whichever tenants it asks.
-                tenant = Tenant::default();
+                // An address has one limit, whichever tenants it asks, unless it is one tenant's.
+                tenant = self.tenant.clone().unwrap_or_default();
                 row.extend(claim.address.map(|it| format!("/{}", network_of(it))));
             }
         }
@@ -387,6 +438,35 @@ pub fn network_of(address: IpAddr) -> IpAddr {
 
 fn tighter(one: Option<Verdict>, other: Option<Verdict>) -> Option<Verdict> {
     one.into_iter().chain(other).min_by_key(|verdict| verdict.remaining)
+}
+
+/// Whether such a rule can be, in the configuration or kept by a tenant.
+pub(crate) fn check(
+    tenant: Option<&Tenant>,
+    name: &str,
+    settings: &LimitSettings,
+) -> Result<(), LimitError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if name.is_empty() || 64 < name.len() || !name.bytes().all(plain) {
+        return Err(LimitError::Name(name.to_owned()));
+    }
+    let without = |key, needs| LimitError::Without { rule: name.to_owned(), key, needs };
+    if settings.burst.is_some() && settings.rate.is_none() {
+        return Err(without("burst", "rate"));
+    }
+    if settings.wait.is_some() && settings.concurrency.is_none() {
+        return Err(without("wait", "concurrency"));
+    }
+    if settings.queue.is_some() && settings.concurrency.is_none() {
+        return Err(without("queue", "concurrency"));
+    }
+    if tenant.is_some() && settings.tenant.is_some() {
+        return Err(LimitError::Tenant(name.to_owned()));
+    }
+    if settings.rate.is_none() && settings.concurrency.is_none() && quotas(settings).is_empty() {
+        return Err(LimitError::Idle(name.to_owned()));
+    }
+    Ok(())
 }
 
 fn quotas(settings: &LimitSettings) -> Vec<Quota> {

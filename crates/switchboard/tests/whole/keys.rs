@@ -191,6 +191,7 @@ const CASES: &[Case] = &[
     ("group.NAME.hash_argument", group::balance),
     ("tenants.served", kept::tenants_served),
     ("tenants.idle", kept::tenants_served),
+    ("tenants.refresh", kept::tenants_refresh),
     ("store.sqlite.path", kept::store_sqlite),
     ("store.postgres.url", kept::store_postgres),
     ("store.postgres.schema", kept::store_postgres),

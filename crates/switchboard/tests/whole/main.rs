@@ -12,6 +12,7 @@ mod differential;
 mod durability;
 mod keys;
 mod lifetime;
+mod managing;
 mod matrix;
 mod peers;
 mod reliability;

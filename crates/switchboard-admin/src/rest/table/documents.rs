@@ -1,7 +1,5 @@
 //! Servers and their tools, keys, users, policies, limits, and the tenants that there are.
 
-use std::collections::BTreeSet;
-
 use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +7,8 @@ use switchboard_core::store::tables;
 use switchboard_core::{Area, Kind};
 
 use crate::access::Right::{Inspect, Manage};
-use crate::desk::Desk;
+use crate::desk::TenantWish;
+use crate::explained::ExplainWish;
 use crate::fault::Fault;
 use crate::operations::{KeyWish, ServerState, Tool};
 use crate::record::{
@@ -45,12 +44,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(users());
     routes.extend(policies());
     routes.extend(limits());
-    routes.push(Route::get(
-        "/tenants",
-        Inspect(Area::Tenants),
-        "The tenants that something is kept of; to whoever does not run the daemon, the own one.",
-        |desk, _| async move { tenants(&desk).await.map(Answer::of) },
-    ));
+    routes.extend(tenants());
     routes
 }
 
@@ -188,6 +182,13 @@ fn policies() -> Vec<Route> {
             desk.delete_document(&tables::POLICIES, call.part(), call.version).await
         })
         .versioned(),
+        Route::with_body(
+            (Method::POST, "/explain"),
+            sees,
+            "Says what somebody may do, and why. To name a key or a user needs the rights to inspect \
+             keys and to inspect users as well.",
+            |desk, _, wish: ExplainWish| async move { desk.explain(wish).await.map(Answer::of) },
+        ),
     ]
 }
 
@@ -227,13 +228,31 @@ fn versioned<T>(value: T, version: impl Fn(&T) -> i64) -> Answer<T> {
     Answer { version: Some(version(&value)), ..Answer::of(value) }
 }
 
-async fn tenants(desk: &Desk) -> Result<Vec<String>, Fault> {
-    if !desk.access.principal.is_owner() {
-        return Ok(vec![desk.tenant().to_string()]);
-    }
-    let mut tenants = BTreeSet::from([desk.tenant().to_string()]);
-    for table in tables::ALL {
-        tenants.extend(desk.ports.store.tenants(table).await?.iter().map(ToString::to_string));
-    }
-    Ok(tenants.into_iter().collect())
+fn tenants() -> Vec<Route> {
+    let (sees, may) = (Inspect(Area::Tenants), Manage(Area::Tenants));
+    vec![
+        Route::get(
+            "/tenants",
+            sees,
+            "The tenants that something is kept of; to whoever does not run the daemon, the own one.",
+            |desk, _| async move { desk.tenants().await.map(Answer::of) },
+        ),
+        Route::with_body(
+            (Method::POST, "/tenants"),
+            may,
+            "Makes a tenant, which only whoever runs the daemon can do.",
+            |desk, _, wish: TenantWish| async move {
+                let tenant = desk.make_tenant(wish).await?;
+                Ok(Answer { made: Some(tenant.name.clone()), ..Answer::of(tenant) })
+            },
+        )
+        .making(),
+        Route::delete(
+            "/tenants/{name}",
+            may,
+            "Ends what serves a tenant and deletes everything that is kept of it. To delete another \
+             than the own one is for whoever runs the daemon.",
+            |desk, call| async move { desk.remove_tenant(call.part()).await },
+        ),
+    ]
 }

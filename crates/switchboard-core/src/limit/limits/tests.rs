@@ -199,3 +199,36 @@ async fn usage_is_written_soon_then_in_batches_and_at_the_end() {
     tokio::join!(limits.run(&book, clock, stop.clone()), using);
     assert_eq!(used(), "32", "the last is written when the daemon stops");
 }
+
+#[tokio::test]
+async fn what_a_tenant_keeps_holds_for_its_own_principals_beside_the_configuration() {
+    let kept = |tenant: &Tenant, rule: &Value| {
+        let settings = serde_json::from_value(rule.clone()).unwrap();
+        Rules::kept(tenant, [("a", &settings)]).unwrap()
+    };
+    let limits = limits(&json!({ "a": { "calls_per_day": 3 } }));
+    let (acme, other) = (Tenant::parse("acme").unwrap(), Tenant::parse("other").unwrap());
+    limits.keep(&acme, kept(&acme, &json!({ "calls_per_day": 1 })));
+    let ann = context("ann");
+    let principal = Principal::of(other.clone(), "ann", Standing::default());
+    let stranger = Context::new(principal, ProtocolVersion::MODERN);
+    assert!(admit(&limits, &ann).await.is_ok());
+    assert!(matches!(admit(&limits, &ann).await, Err(Error::Limited(_))));
+    assert!(admit(&limits, &stranger).await.is_ok(), "it is not theirs");
+    // What was counted stays where it is read again as it was, and where the configuration is.
+    limits.keep(&acme, kept(&acme, &json!({ "calls_per_day": 1 })));
+    limits.publish(rules(&json!({ "a": { "calls_per_day": 3 } })));
+    assert!(admit(&limits, &ann).await.is_err());
+    limits.keep(&acme, kept(&acme, &json!({ "calls_per_day": 2 })));
+    assert!(admit(&limits, &ann).await.is_ok());
+    // The account of the tenant's rule is none of the configuration's of the same name.
+    let book = Book::default();
+    limits.flush(&book, wall(EVE)).await;
+    let lines = "acme a/calls/2026-11-30/ann 2 2026-12-01T00:00:00.000000Z\n\
+                 acme kept:a/calls/2026-11-30/ann 2 2026-12-01T00:00:00.000000Z\n\
+                 other a/calls/2026-11-30/ann 1 2026-12-01T00:00:00.000000Z";
+    assert_eq!(book.read(), lines);
+    limits.retain(|tenant| *tenant == other);
+    assert!(admit(&limits, &ann).await.is_ok(), "the configuration's has one left");
+    assert!(admit(&limits, &ann).await.is_err());
+}

@@ -248,7 +248,7 @@ fn a_rule_that_cannot_be_is_refused() {
     check("a", &json!({ "wait": "1s", "rate": "1/s" }), "has `wait` without `concurrency`");
     check("a", &json!({ "queue": 1, "rate": "1/s" }), "has `queue` without `concurrency`");
     let many: serde_json::Map<_, _> = (0..257).map(|it| (format!("r{it}"), rate())).collect();
-    assert_eq!(Rules::new(&config(&many.into())).unwrap_err(), LimitError::TooMany);
+    assert_eq!(Rules::new(&config(&many.into())).unwrap_err(), LimitError::TooMany(256));
 }
 
 #[test]

@@ -403,3 +403,27 @@ pub(super) fn tenants_served() {
     // Nothing of it is seen at the root.
     assert!(!post(&home, "", r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).contains("mine"));
 }
+
+/// Whether a guest of the default tenant may use the demonstration.
+fn is_allowed(home: &Home) -> bool {
+    let check = ["policy", "check", "--role", "guest", "call", "demo__echo"];
+    home.switchboard(&check).output().unwrap().status.success()
+}
+
+pub(super) fn tenants_refresh() {
+    let shared = Home::new("");
+    let path = shared.path("shared.db");
+    let daemon = |refresh: &str| {
+        let store = format!("tenants.refresh = \"{refresh}\"\nstore.sqlite.path = {path:?}\n");
+        started(&format!("{store}{}", demo("start = \"eager\"")))
+    };
+    let (here, soon, late) = (daemon("1h"), daemon("100ms"), daemon("1h"));
+    let text = "forbid (principal in Role::\"guest\", action in Action::\"use\", resource);";
+    std::fs::write(here.path("no.cedar"), text).unwrap();
+    here.run(&["policy", "set", "no", "no.cedar"]);
+    assert!(!is_allowed(&here), "where it is changed it holds at once");
+    wait("the other daemon to hear of it", || !is_allowed(&soon));
+    assert!(is_allowed(&late));
+    here.run(&["policy", "remove", "no"]);
+    wait("it to hear of the end", || is_allowed(&soon));
+}
