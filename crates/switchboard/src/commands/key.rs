@@ -13,8 +13,8 @@ use crate::untrusted;
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "A key is for a program: it has a name, may be limited, and can be taken back alone. The key of the
-instance (`switchboard show-key`) is for whoever runs the daemon.
+    after_help = "A key is for a program: it has a name, may be limited, and can be taken back alone. The key of
+the instance (`switchboard show-key`) is for whoever runs the daemon.
 
 Examples:
   switchboard key create ci --server github --effect read --expires 90d

@@ -12,9 +12,9 @@ use crate::untrusted;
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Limits that are kept hold for the principals of their tenant, beside those of the configuration, at
-once and without a restart. Whoever runs the daemon is limited on its machine only where --role or
---subject says so.
+    after_help = "Limits that are kept hold for the principals of their tenant, beside those of the configuration,
+at once and without a restart. Whoever runs the daemon is limited on its machine only where --role
+or --subject says so.
 
 Examples:
   switchboard limit set calm --rate 100/min --burst 20
@@ -56,7 +56,6 @@ enum Action {
 
 /// The keys of `[limits.rule.NAME]`.
 #[derive(clap::Args, Debug, Serialize)]
-#[group(required = true, multiple = true)]
 struct Rule {
     /// What has the limit for itself [default: principal]
     #[arg(long, value_parser = ["principal", "tool", "address", "tenant"])]

@@ -18,8 +18,8 @@ use crate::untrusted;
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Policies are written in Cedar. Those of the configuration hold in all tenants, those that are kept in
-the tenant that keeps them, at once and without a restart.
+    after_help = "Policies are written in Cedar. Those of the configuration hold in all tenants, those that are kept
+in the tenant that keeps them, at once and without a restart.
 
 Examples:
   switchboard policy check --as ci 'call github__create_issue'

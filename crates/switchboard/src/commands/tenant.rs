@@ -10,8 +10,8 @@ use crate::rest::{Rest, Whose, segment};
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "A tenant has servers, keys, users, policies, limits and records of its own, at /TENANT/mcp. One is
-also there once anything is kept for it, such as a key.
+    after_help = "A tenant has servers, keys, users, policies, limits and records of its own, at /TENANT/mcp. One
+is also there once anything is kept for it, such as a key.
 
 Examples:
   switchboard tenant create acme

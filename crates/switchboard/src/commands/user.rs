@@ -15,9 +15,9 @@ use crate::untrusted;
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "A user is a person with a password, who logs in at /auth/token for a token. Passwords are asked for on
-the terminal, or are the first line of standard input or of a file; they are never an argument,
-which other users of the machine could read.
+    after_help = "A user is a person with a password, who logs in at /auth/token for a token. Passwords are asked
+for on the terminal, or are the first line of standard input or of a file; they are never an
+argument, which other users of the machine could read.
 
 Examples:
   switchboard user add ann --tenant acme --role admin

@@ -14,14 +14,16 @@ use crate::untrusted;
 
 #[derive(clap::Args, Debug)]
 #[command(
+    override_usage = "switchboard policy check [OPTIONS] <QUESTION>...",
     after_help = "The running daemon answers, by the policies that hold now: those it comes with, those of the
 configuration and those that the tenant keeps.
 
-What can be asked: `call NAME [JSON]`, `list`, `search WORDS`, `read URI`, `get PROMPT`, `inspect AREA`,
-`manage AREA`, `spawn`. Areas are functions, servers, settings, keys, users, policies, limits,
-history, cache, operations and tenants.
+What can be asked: `call NAME [JSON]`, `list`, `search WORDS`, `read URI`, `get PROMPT`,
+`inspect AREA`, `manage AREA`, `spawn`. Areas are functions, servers, settings, keys, users,
+policies, limits, history, cache, operations and tenants.
 
-The exit code is 0 where it is allowed, of `list` and `search` where anything is, and 1 where it is not.
+The exit code is 0 where it is allowed, of `list` and `search` where anything is, and 1 where it
+is not.
 
 Examples:
   switchboard policy check --as ci 'call github__create_issue'
