@@ -205,7 +205,7 @@ async fn what_is_kept_of_tokens_that_are_over_is_let_go_of() {
     let World { house, _directory } = World::new();
     let kept = || house.store.text(&TOKENS);
     let short = house.log_in("default", ANN).await;
-    house.auth.tokens.revoke(&text(&short, "access_token")).await.unwrap();
+    house.auth.tokens.revoke(text(&short, "access_token")).await.unwrap();
     assert_eq!(house.auth.tokens.sweep().await.unwrap(), 0, "nothing is over yet");
     assert!(kept().contains("jti:") && kept().contains("refresh:"));
     // Longer than a token is good for, with what clocks may be apart.
