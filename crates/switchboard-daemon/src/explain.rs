@@ -60,11 +60,10 @@ async fn named(daemon: &Daemon, tenant: &Tenant, name: &str) -> Result<Named, Re
     if name == "owner" {
         return Ok(Named { principal: owner(), ended: None });
     }
-    let mut named = daemon
-        .auth
-        .named(tenant, name)
-        .await
-        .map_err(|error| Refused::Unavailable { what: "the store", detail: error.to_string() })?;
+    let mut named =
+        daemon.identity.current().auth.named(tenant, name).await.map_err(|error| {
+            Refused::Unavailable { what: "the store", detail: error.to_string() }
+        })?;
     match named.len() {
         0 => Err(Refused::NotFound { what: "key or user", key: name.to_owned() }),
         1 => Ok(named.remove(0)),

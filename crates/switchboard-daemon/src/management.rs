@@ -221,7 +221,14 @@ impl Operations for Management {
         // On its own: half of a tenant is of use to nobody.
         let removed = tasks.spawn(async move {
             // First, so that streams that were opened with them end, and nobody comes again.
-            daemon.auth.keys.revoke_all(&tenant, &by).await.map_err(|error| key(&error))?;
+            daemon
+                .identity
+                .current()
+                .auth
+                .keys
+                .revoke_all(&tenant, &by)
+                .await
+                .map_err(|error| key(&error))?;
             tenants.remove(&tenant).await.map_err(|error| store(&error))?;
             tracing::info!(%tenant, by, "a tenant was removed");
             Ok::<_, Refused>(())

@@ -311,7 +311,7 @@ async fn let_go(daemon: Arc<Daemon>) {
                 Err(error) => tracing::warn!(%error, "old records of calls could not be let go of"),
             }
         }
-        match daemon.auth.tokens.sweep().await {
+        match daemon.identity.current().auth.tokens.sweep().await {
             Ok(0) => {}
             Ok(deleted) => tracing::debug!(deleted, "tokens that are over were let go of"),
             Err(error) => tracing::warn!(%error, "tokens that are over could not be let go of"),
