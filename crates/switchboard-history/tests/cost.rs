@@ -11,12 +11,15 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::json;
-use switchboard_core::store::Store;
+use switchboard_core::store::{Row, Store};
 use switchboard_core::{
     Call, CallOutcome, Capabilities, Catalog, Context, Error, Filter, Gateway, Item, Kind, Lists,
     Member, Peer, Prefix, Principal, Purpose, Recorder as _, Request, Response, Seal, Snapshot,
+    Tenant, Went,
 };
-use switchboard_history::{Facts, History, HistoryConfig, Keeper, Known, Redactor};
+use switchboard_history::{
+    Audience, Facts, History, HistoryConfig, Keeper, Known, Ports, Redactor,
+};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use switchboard_store::StoreConfig;
 use tokio::time::Instant;
@@ -55,6 +58,14 @@ impl Known for Nothing {
     fn facts(&self, _: &Call) -> Facts {
         Facts::default()
     }
+}
+
+impl Audience for Nothing {
+    fn is_there(&self, _: &Tenant) -> bool {
+        false
+    }
+
+    fn written(&self, _: &Tenant, _: &Row) {}
 }
 
 fn result() -> Json {
@@ -135,8 +146,9 @@ fn what_a_call_and_its_record_cost() {
 async fn measure(store: Arc<dyn Store>) {
     let config = HistoryConfig { queue: 1_000_000, ..HistoryConfig::default() };
     let redactor = Redactor::new(&config.redact).unwrap();
-    let parts = (store, Arc::new(Nothing) as _);
-    let (history, keeper) = Keeper::new(&config, redactor, parts, SystemTime::now, 7);
+    let (known, audience) = (Arc::new(Nothing) as _, Arc::new(Nothing) as _);
+    let ports = Ports { store, known, audience };
+    let (history, keeper) = Keeper::new(&config, redactor, ports, SystemTime::now, 7);
     let end = CancellationToken::new();
     let keeping = tokio::spawn(keeper.run(end.clone()));
 
@@ -153,6 +165,8 @@ async fn measure(store: Arc<dyn Store>) {
         params: Some(params.clone()),
         outcome: CallOutcome::Answered(Response::new(result.clone(), ProtocolVersion::MODERN)),
         took: Duration::from_micros(700),
+        went: Went::default(),
+        is_shown: false,
     };
     let (result, params) = (result(), params());
     let all: Vec<_> = (0..CALLS).map(|_| call(&result, &params)).collect();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::{demo, post, started, status};
+use super::{demo, post, started, status, succeeded};
 use crate::common::{Home, peers, postgres, psql, wait};
 
 /// A daemon with the demonstration server and these settings of the history.
