@@ -220,15 +220,7 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
         assemble(&around, &middle, guard).await?;
     middle.learn(&kept, &Tenant::default()).await;
     let login = Arc::new(KeyLogin::new(keys));
-    let surroundings = Surroundings {
-        store: Arc::clone(&kept.store),
-        guard: environment.guard.clone(),
-        tasks: environment.tasks.clone(),
-        instance: Arc::clone(&login) as _,
-        secret_file: paths.state.join("tokens.key"),
-    };
-    let people = config.auth.beside(sources.directory());
-    let identity = Arc::new(Identity::new(people, surroundings).await?);
+    let identity = Arc::new(identity(&around, &kept, &environment, &login).await?);
     report_plan(&wanted);
     fleet.apply(&wanted, config.daemon.list_wait.as_duration());
     if let Some(predecessor) = &mut predecessor
@@ -447,6 +439,24 @@ fn beside(daemon: &Arc<Daemon>, tasks: &TaskTracker) -> Beside {
         watchers: Arc::clone(&daemon.middle.watchers),
         scheme: daemon.started_with.http.scheme(),
     }
+}
+
+/// Who may call.
+async fn identity(
+    around: &Around<'_>,
+    kept: &Kept,
+    environment: &Environment,
+    login: &Arc<KeyLogin>,
+) -> Result<Identity, StartProblem> {
+    let surroundings = Surroundings {
+        store: Arc::clone(&kept.store),
+        guard: environment.guard.clone(),
+        tasks: environment.tasks.clone(),
+        instance: Arc::clone(login) as _,
+        secret_file: around.paths.state.join("tokens.key"),
+    };
+    let config = around.config.auth.beside(around.sources.directory());
+    Identity::new(config, surroundings).await
 }
 
 impl Daemon {

@@ -75,7 +75,7 @@ pub(super) fn oidc_keys() {
     provider.publish([old.jwk.clone(), new.jwk.clone()]);
     wait("the new key to be found", || fits(&eager.1, &new).is_ok());
     assert_eq!(fits(&patient.1, &new), Err(401), "it looks again after 30 s at the soonest");
-    provider.publish([new.jwk.clone()]);
+    provider.publish([new.jwk]);
     wait("the old key to be forgotten", || fits(&eager.1, &old) == Err(401));
     assert!(fits(&patient.1, &old).is_ok(), "what it knows holds for an hour");
 }
@@ -198,7 +198,7 @@ pub(super) fn cognito_keys() {
     assert_eq!(with(id.clone()), Ok(()));
     assert_eq!(with(json!({})), Err(401));
     assert_eq!(with(patched(&id, &late)), Err(401));
-    provider.publish([other.jwk.clone()]);
+    provider.publish([other.jwk]);
     wait("the old key to be forgotten", || with(id.clone()) == Err(401));
 }
 
