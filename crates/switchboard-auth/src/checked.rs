@@ -52,7 +52,7 @@ impl AuthError {
 }
 
 impl AuthConfig {
-    /// What [`Auth::new`] would refuse, apart from files of the daemon's own. Reads the users file.
+    /// What [`crate::Auth::new`] would refuse, apart from files of the daemon's own. Reads the users file.
     pub fn mistakes(&self) -> Vec<AuthError> {
         let mut mistakes = Vec::new();
         mistakes.extend(self.api_key.as_ref().and_then(|key| {

@@ -118,7 +118,7 @@ impl Middle {
     pub(crate) fn replace(&self, config: &Config, directory: &Path) -> Result<(), StartProblem> {
         let rules = Rules::new(&config.limits).map_err(invalid)?;
         let base = Base::configured(&config.policy, directory).map_err(|error| policy(&error))?;
-        self.limits.publish(rules);
+        self.limits.publish(&rules);
         self.policies.replace_base(base);
         Ok(())
     }
@@ -173,7 +173,7 @@ impl Middle {
         for problem in problems {
             tracing::warn!(%tenant, problem, "a limit of a tenant does not hold");
         }
-        self.limits.keep(tenant, rules);
+        self.limits.keep(tenant, &rules);
     }
 
     /// Forgets the limits of tenants that are not served: `is_served` knows those that are.

@@ -106,6 +106,23 @@ async fn postgres() {
 
 async fn measure(kind: &str, store: Arc<dyn Store>) {
     let tenant = Tenant::parse("acme").unwrap();
+    for (what, query) in pages() {
+        let mut times = Vec::new();
+        let mut rows = 0;
+        for _ in 0..ROUNDS {
+            let start = Instant::now();
+            rows = store.list(&CALLS, &tenant, &query).await.unwrap().rows.len();
+            times.push(start.elapsed());
+        }
+        report(kind, what, rows, times);
+    }
+    let start = Instant::now();
+    let tenants = store.tenants(&CALLS).await.unwrap().len();
+    report(kind, "the tenants", tenants, vec![start.elapsed()]);
+}
+
+/// What people ask for, and what it is called.
+fn pages() -> Vec<(&'static str, Query)> {
     let named = |name: &str| Query::first(PAGE).only("name", Test::Is(name.into()));
     let time = |text: &str| Value::from(format!("2024-0{text}T00:00:00.000000Z"));
     let between = |query: Query| {
@@ -127,7 +144,7 @@ async fn measure(kind: &str, store: Arc<dyn Store>) {
         let id = |number: u32| Value::from(format!("{number:020}"));
         query.only(CALLS.key, Test::From(id(500_000))).only(CALLS.key, Test::Below(id(500_180)))
     };
-    let pages = [
+    vec![
         ("newest, by key", Query::first(PAGE).by(None, true)),
         ("newest, by time", Query::first(PAGE).by(Some("updated_at"), true)),
         ("of a tool, newest by key", often().by(None, true)),
@@ -162,20 +179,7 @@ async fn measure(kind: &str, store: Arc<dyn Store>) {
         ("an hour of ids, of a server", by_id(of("upstream", "server_7"))),
         ("page 1,000", Query { skip: 50_000, ..Query::first(PAGE) }),
         ("of a tool, with the count", Query { counts: true, ..often().by(None, true) }),
-    ];
-    for (what, query) in pages {
-        let mut times = Vec::new();
-        let mut rows = 0;
-        for _ in 0..ROUNDS {
-            let start = Instant::now();
-            rows = store.list(&CALLS, &tenant, &query).await.unwrap().rows.len();
-            times.push(start.elapsed());
-        }
-        report(kind, what, rows, times);
-    }
-    let start = Instant::now();
-    let tenants = store.tenants(&CALLS).await.unwrap().len();
-    report(kind, "the tenants", tenants, vec![start.elapsed()]);
+    ]
 }
 
 fn report(kind: &str, what: &str, rows: usize, mut times: Vec<Duration>) {

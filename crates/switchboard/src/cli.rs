@@ -20,7 +20,6 @@ use crate::output::{Colour, Output};
 macro_rules! commands {
     ($($group:literal { $($variant:ident($module:ident) $needs:ident => $about:literal,)+ })+) => {
         #[derive(clap::Subcommand, Debug)]
-        #[expect(clippy::large_enum_variant, reason = "there is one of them in a process")]
         enum Command {
             $($(
                 #[command(about = $about)]

@@ -91,7 +91,7 @@ impl Limits {
 
     /// Lets `rules` hold for every later call. What was counted stays for rules that are as they
     /// were; quotas stay in any case.
-    pub fn publish(&self, rules: Rules) {
+    pub fn publish(&self, rules: &Rules) {
         self.rules.rcu(|held| {
             let base = Arc::new(rules.clone().after(&held.base));
             let tenants = held.tenants.iter();
@@ -108,7 +108,7 @@ impl Limits {
     /// Lets `own` hold for every later call of a principal of `tenant`, beside the rules of the
     /// configuration, in place of what the tenant kept before. What was counted stays as with
     /// [`Self::publish`].
-    pub fn keep(&self, tenant: &Tenant, own: Rules) {
+    pub fn keep(&self, tenant: &Tenant, own: &Rules) {
         if own.is_empty() {
             return self.retain(|other| other != tenant);
         }

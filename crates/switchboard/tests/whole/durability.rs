@@ -23,17 +23,19 @@ use crate::common::{Home, PATIENCE, kill_9, peers, postgres, psql, succeeded};
 const RATE: u32 = 500;
 const CLIENTS: u32 = 10;
 
-/// What the daemon is told that a crash may cost. Longer than what it does unless told, because
-/// half of it is for the store, and the machines that test are busy: with three tests at once, a
-/// build that is not optimised took half a second to write a batch with a long result (November 2026).
-const WINDOW: Duration = Duration::from_secs(2);
+/// What a crash may cost, as the daemon is told: some batches, so that there is something to lose.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// What comes on top where the machine has others to serve as well: with three tests at once, a build
+/// that is not optimised took half a second to write a batch with a long result (November 2026).
+const BUSY: Duration = Duration::from_secs(2);
 
 /// How long after the first call the daemon is killed.
 const KILLS: [Duration; 4] = [
     Duration::from_millis(700),
-    Duration::from_millis(2_230),
-    Duration::from_millis(2_690),
-    Duration::from_millis(3_470),
+    Duration::from_millis(3_690),
+    Duration::from_millis(4_230),
+    Duration::from_millis(5_470),
 ];
 
 /// Every so many calls one is so long that its result goes to a blob.
@@ -143,10 +145,10 @@ fn judge(store: &str, made: &[Made], records: &BTreeMap<u64, Value>, killed: Ins
     let answered = made.iter().filter(|call| call.answered.is_some()).count();
     println!(
         "{store}: killed under load: {answered} calls answered, {} lost; the oldest of them was \
-         answered {oldest:.0?} before, and {WINDOW:?} are allowed",
+         answered {oldest:.0?} before, and the window is {WINDOW:?}",
         lost.len()
     );
-    assert!(oldest <= WINDOW, "a record was lost that had waited for {oldest:?}");
+    assert!(oldest <= WINDOW + BUSY, "a record was lost that had waited for {oldest:?}");
 }
 
 /// Kills a daemon under load several times, at different moments.

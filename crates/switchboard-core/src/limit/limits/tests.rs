@@ -159,10 +159,10 @@ async fn without_rules_nothing_is_said() {
     let ann = context("ann");
     assert!(admit(&limits, &ann).await.is_ok());
     assert!(ann.notice.as_deref().and_then(Notice::read).is_none());
-    limits.publish(rules(&json!({ "a": { "rate": "1/min" } })));
+    limits.publish(&rules(&json!({ "a": { "rate": "1/min" } })));
     assert!(admit(&limits, &ann).await.is_ok());
     assert!(admit(&limits, &ann).await.is_err());
-    limits.publish(rules(&json!({})));
+    limits.publish(&rules(&json!({})));
     assert!(admit(&limits, &ann).await.is_ok());
 }
 
@@ -208,7 +208,7 @@ async fn what_a_tenant_keeps_holds_for_its_own_principals_beside_the_configurati
     };
     let limits = limits(&json!({ "a": { "calls_per_day": 3 } }));
     let (acme, other) = (Tenant::parse("acme").unwrap(), Tenant::parse("other").unwrap());
-    limits.keep(&acme, kept(&acme, &json!({ "calls_per_day": 1 })));
+    limits.keep(&acme, &kept(&acme, &json!({ "calls_per_day": 1 })));
     let ann = context("ann");
     let principal = Principal::of(other.clone(), "ann", Standing::default());
     let stranger = Context::new(principal, ProtocolVersion::MODERN);
@@ -216,10 +216,10 @@ async fn what_a_tenant_keeps_holds_for_its_own_principals_beside_the_configurati
     assert!(matches!(admit(&limits, &ann).await, Err(Error::Limited(_))));
     assert!(admit(&limits, &stranger).await.is_ok(), "it is not theirs");
     // What was counted stays where it is read again as it was, and where the configuration is.
-    limits.keep(&acme, kept(&acme, &json!({ "calls_per_day": 1 })));
-    limits.publish(rules(&json!({ "a": { "calls_per_day": 3 } })));
+    limits.keep(&acme, &kept(&acme, &json!({ "calls_per_day": 1 })));
+    limits.publish(&rules(&json!({ "a": { "calls_per_day": 3 } })));
     assert!(admit(&limits, &ann).await.is_err());
-    limits.keep(&acme, kept(&acme, &json!({ "calls_per_day": 2 })));
+    limits.keep(&acme, &kept(&acme, &json!({ "calls_per_day": 2 })));
     assert!(admit(&limits, &ann).await.is_ok());
     // The account of the tenant's rule is none of the configuration's of the same name.
     let book = Book::default();

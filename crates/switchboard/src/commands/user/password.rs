@@ -69,7 +69,7 @@ fn ask(context: &Context, question: &str) -> Result<String, Failure> {
 
 /// What is typed up to the end of the line; `None` where it is given up. The terminal passes keys on
 /// as they are pressed, so that giving up leaves it as it was.
-fn typed(reader: impl io::Read) -> io::Result<Option<String>> {
+fn typed(reader: impl io::BufRead) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     for byte in reader.bytes() {
         match byte? {
