@@ -154,7 +154,7 @@ const SERVERS: usize = 50;
 /// What the daemon may keep: a descriptor or two of connections that are just being closed, and
 /// what the allocator does not give back.
 const DESCRIPTORS: usize = 4;
-const MEMORY_KIB: u64 = 48 << 10;
+const MEMORY_KIB: u64 = 24 << 10;
 
 #[test]
 fn sessions_dropped_rudely_and_servers_killed_leave_nothing_behind() {
