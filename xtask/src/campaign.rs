@@ -7,11 +7,12 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::postgres::Victim;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// How long a chaos takes if nobody says: every step about twice.
-const CHAOS_MINUTES: u32 = 2;
+/// How long a chaos takes if nobody says: every step about twice with each store.
+const CHAOS_MINUTES: u32 = 4;
 
 /// How long a soak takes if nobody says: the nightly one.
 const SOAK_MINUTES: u32 = 60;
@@ -27,26 +28,35 @@ struct Wanted {
 
 pub(crate) fn chaos(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     let wanted = read(arguments, &["--minutes", "--seed"], CHAOS_MINUTES)?;
-    run(workspace, "chaos", &[&wanted.minutes.to_string(), &wanted.seed.to_string()])?;
+    let mut campaign =
+        prepare(workspace, "chaos", &[&wanted.minutes.to_string(), &wanted.seed.to_string()])?;
+    let postgres = Victim::prepare(workspace)?;
+    if let Some(postgres) = &postgres {
+        postgres.tell(&mut campaign);
+    }
+    process::run(&mut campaign)?;
+    postgres.map_or(Ok(()), Victim::remove)?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn soak(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     let wanted = read(arguments, &["--minutes"], SOAK_MINUTES)?;
-    run(workspace, "soak", &[&wanted.minutes.to_string()])?;
+    process::run(&mut prepare(workspace, "soak", &[&wanted.minutes.to_string()])?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The step of the gate.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    run(workspace, "soak", &[&GATE_MINUTES.to_string()])
+    process::run(&mut prepare(workspace, "soak", &[&GATE_MINUTES.to_string()])?)
 }
 
-fn run(workspace: &Workspace, kind: &str, arguments: &[&str]) -> Result<()> {
+/// Builds the campaign, and the command of it.
+fn prepare(workspace: &Workspace, kind: &str, arguments: &[&str]) -> Result<Command> {
     process::run(&mut workspace.build(&["switchboard", "switchboard-campaign"]))?;
     let built = workspace.root().join("target/debug");
     let mut campaign = Command::new(built.join("switchboard-campaign"));
-    process::run(campaign.arg(kind).arg(built.join("switchboard")).args(arguments))
+    campaign.arg(kind).arg(built.join("switchboard")).args(arguments);
+    Ok(campaign)
 }
 
 fn read(arguments: &[String], known: &[&str], minutes: u32) -> Result<Wanted> {

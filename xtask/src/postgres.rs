@@ -7,6 +7,7 @@
 mod cluster;
 mod probe;
 mod server;
+mod victim;
 
 use std::env;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -18,6 +19,7 @@ use anyhow::{Context as _, Result};
 use crate::report;
 use crate::workspace::Workspace;
 use server::Server;
+pub(crate) use victim::Victim;
 
 /// What tells tests where their server is.
 const VARIABLE: &str = "SWITCHBOARD_TEST_POSTGRES";

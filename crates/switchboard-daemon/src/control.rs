@@ -17,7 +17,7 @@ use crate::handover;
 use crate::outside::owner;
 use crate::problem::StartProblem;
 use crate::records;
-use crate::run::Daemon;
+use crate::daemon::Daemon;
 
 /// The longest command: a request of REST, which takes 4 MiB, with its text escaped. Only the user of
 /// the daemon can send any.

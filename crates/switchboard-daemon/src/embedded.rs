@@ -8,13 +8,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::assemble::{Around, Assembled, assemble, make_private, start_log};
+use crate::clock::now;
 use crate::middle::Middle;
 use crate::outside::owner;
 use crate::plan::plan;
 use crate::problem::StartProblem;
-use crate::run::{
-    Around, Assembled, CHILD_GRACE, Launch, Ready, assemble, make_private, now, start_log,
-};
+use crate::run::{CHILD_GRACE, Launch, Ready};
 use crate::seal;
 
 /// Serves standard input and output until the client closes them. Listens on nothing, so any

@@ -7,7 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::handover::Predecessor;
-use crate::run::{CHILD_GRACE, Clients, Daemon};
+use crate::daemon::Daemon;
+use crate::run::{CHILD_GRACE, Clients};
 
 /// How long clients that have a connection and send nothing may keep it when another process has
 /// taken our place: a request may be on its way. Longer than common clients keep an idle connection

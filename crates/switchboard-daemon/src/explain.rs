@@ -9,7 +9,7 @@ use switchboard_core::{Gateway, LoginMethod, OWNER, Policy as _, Principal, Stan
 use switchboard_policy::{Answer, Explanation, Place, Question};
 
 use crate::outside::owner;
-use crate::run::Daemon;
+use crate::daemon::Daemon;
 
 /// Answers as a request of that principal would be decided at `gateway`, which serves `tenant`.
 pub(crate) async fn explain(

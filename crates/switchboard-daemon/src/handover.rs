@@ -39,7 +39,7 @@ use tokio::time::timeout;
 
 use crate::lock::Lock;
 use crate::problem::StartProblem;
-use crate::run::Daemon;
+use crate::daemon::Daemon;
 
 /// What a daemon has that there can be only one of.
 pub(crate) struct Estate {

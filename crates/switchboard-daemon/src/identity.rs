@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::outside::owner;
 use crate::problem::StartProblem;
-use crate::run::now;
+use crate::clock::now;
 
 /// Everything about who is calling.
 pub(crate) struct Identity {

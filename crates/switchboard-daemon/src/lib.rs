@@ -5,14 +5,19 @@
 //! the gateway of `switchboard-core`, and the listeners.
 
 mod annex;
+mod assemble;
+mod chores;
+mod clock;
 mod config;
 mod control;
+mod daemon;
 mod embedded;
 mod end;
 mod explain;
 mod fleet;
 mod handover;
 mod identity;
+mod instance_key;
 mod keep;
 mod lock;
 mod login;
@@ -29,6 +34,7 @@ mod place;
 mod plan;
 mod problem;
 mod records;
+mod reload;
 mod rules;
 mod run;
 mod seal;

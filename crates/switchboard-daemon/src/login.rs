@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::outside::owner;
-use crate::run::now;
+use crate::clock::now;
 
 /// Knows the keys that are valid now; another set can be put in its place while it is asked.
 pub(crate) struct KeyLogin {

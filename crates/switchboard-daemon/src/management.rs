@@ -22,7 +22,8 @@ use tokio::sync::Notify;
 use crate::explain::explain;
 use crate::fleet::Fleet;
 use crate::rules;
-use crate::run::{Daemon, now};
+use crate::clock::now;
+use crate::daemon::Daemon;
 
 /// The daemon, for the management surface. It is held by what the daemon holds.
 pub(crate) struct Management {

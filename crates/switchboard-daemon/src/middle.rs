@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::keep::Kept;
 use crate::problem::StartProblem;
 use crate::records::Catalogs;
-use crate::run::now;
+use crate::clock::now;
 use crate::watchers::{Watchers, Witnesses};
 
 /// What gateways are made of.

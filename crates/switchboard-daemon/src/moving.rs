@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::keep::{self, Bare};
 use crate::paths::Paths;
 use crate::problem::StartProblem;
-use crate::run::make_private;
+use crate::assemble::make_private;
 
 /// Writes everything that is kept to `writer`, as lines of JSON. Secrets stay sealed.
 ///

@@ -44,7 +44,7 @@ pub fn authorizer(
     egress: &EgressSettings,
     state: &Path,
 ) -> Result<Authorizer, StartProblem> {
-    crate::run::make_private(state)?;
+    crate::assemble::make_private(state)?;
     let Outside { guard, logins } = Outside::open(egress, state)?;
     let unusable = |why: String| {
         StartProblem::new("config-invalid", format!("`upstream.{upstream}` has no login: {why}"))

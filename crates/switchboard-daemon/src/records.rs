@@ -12,7 +12,7 @@ use switchboard_mcp::{Json, Method, ProtocolVersion};
 use tokio::time::Instant;
 
 use crate::problem::StartProblem;
-use crate::run::Daemon;
+use crate::daemon::Daemon;
 use crate::tenants::Tenants;
 
 /// Knows of a call what the catalog of its tenant says, once it is told where catalogs are.

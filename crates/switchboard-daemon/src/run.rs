@@ -1,36 +1,30 @@
 //! The life of a daemon, from its configuration to its exit.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use switchboard_admin::{Admin, Ports};
-use switchboard_auth::{Key, KeyFile, Keys, WayName};
-use switchboard_client::control::{Reloaded, Reply, Status};
-use switchboard_client::detach::{self, Report};
-use switchboard_core::{Area, Gateway, Kind, Tenant};
-use switchboard_history::HistoryConfig;
+use switchboard_core::Tenant;
 use switchboard_listen::Front;
 use switchboard_listen::http::{FrontDesk, HttpListener};
 use switchboard_listen::lines;
-use switchboard_process::{GuardCommand, Options, Spawner, allowed_environment};
-use switchboard_telemetry::log::{self, Reloadable};
+use switchboard_process::{GuardCommand, Spawner};
 use switchboard_telemetry::metrics::Metrics;
-use switchboard_upstream::{Environment, ListCache};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::annex::Beside;
-use crate::config::{Config, LogFormat};
+use crate::assemble::{Around, Assembled, assemble, identity, make_private, start_log};
+use crate::chores::{count, let_go};
+use crate::clock::now;
 use crate::control;
+use crate::daemon::Daemon;
 use crate::end::{Signals, close, drain, wait_for_end};
-use crate::fleet::{self, Fleet, Scoped};
 use crate::handover::{self, Estate, Predecessor, Sockets};
-use crate::identity::{Identity, Surroundings};
-use crate::keep::{self, Kept};
+use crate::instance_key::keys;
+use crate::keep;
 use crate::lock::{Lock, LockError};
 use crate::login::KeyLogin;
 use crate::management::Management;
@@ -38,13 +32,11 @@ use crate::middle::Middle;
 use crate::notify::ServiceManager;
 use crate::open::Open;
 use crate::operations::{Counters, Desk};
-use crate::outside::{Outside, owner};
 use crate::paths::Paths;
-use crate::plan::{Plan, plan};
 use crate::problem::StartProblem;
+use crate::reload::{read, report_plan};
 use crate::seal;
 use crate::sources::Sources;
-use crate::tenants::{Kit, Tenants};
 use crate::unix::PrivateSocket;
 
 /// What a daemon is started with.
@@ -71,60 +63,8 @@ pub struct Ready {
     pub pid: u32,
 }
 
-/// What the parts of a running daemon share.
-pub(crate) struct Daemon {
-    pub paths: Paths,
-    pub sources: Sources,
-    pub gateway: Arc<Gateway>,
-    pub fleet: Arc<Fleet>,
-    /// All but the default one; known once there are listeners.
-    pub tenants: OnceLock<Arc<Tenants>>,
-    /// The management surface; there once there are listeners.
-    pub admin: OnceLock<Arc<Admin>>,
-    pub middle: Arc<Middle>,
-    pub kept: Kept,
-    /// What tenants' parts are made of, as those of the default one are.
-    pub environment: Environment,
-    /// Cancelled when nothing more is to be recorded.
-    pub recorded: CancellationToken,
-    /// Writes what is kept of calls and limits.
-    pub keeping: TaskTracker,
-    /// Knows the key of the instance.
-    pub login: Arc<KeyLogin>,
-    /// Knows everybody.
-    pub identity: Arc<Identity>,
-    /// As it was last read.
-    pub config: Mutex<Config>,
-    /// As the process was started; what cannot change is compared with this.
-    pub started_with: Config,
-    /// Held while the configuration or the key is changed: one change after another.
-    pub changing: tokio::sync::Mutex<()>,
-    pub log: Reloadable,
-    pub address: String,
-    pub metrics: Metrics,
-    pub started: Instant,
-    /// Cancelled when the daemon is to end.
-    pub stop: CancellationToken,
-    /// Cancelled when everything has ended but the answer to whoever asked for it.
-    pub stopped: CancellationToken,
-    /// Cancelled when another process has taken our place.
-    pub passed_on: CancellationToken,
-    /// Cancelled when idle clients are not to be waited for.
-    pub hurry: CancellationToken,
-    /// Those who accept connections on our own sockets.
-    pub accepting: TaskTracker,
-    /// `None` when another process has taken our place.
-    pub estate: Mutex<Option<Estate>>,
-    /// The command line of a process that takes our place.
-    pub successor: Vec<OsString>,
-    pub service_manager: ServiceManager,
-}
-
 /// How long a child may take to end before it is killed.
 pub(crate) const CHILD_GRACE: Duration = Duration::from_secs(5);
-
-/// How often old records are let go of.
-const LET_GO: Duration = Duration::from_secs(60);
 
 /// How long the last answers on the control socket may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -283,102 +223,6 @@ fn obey(daemon: &Arc<Daemon>, socket: PrivateSocket) -> TaskTracker {
     commands
 }
 
-/// The configuration, and what it asks for.
-fn read(sources: &Sources) -> Result<(Config, Plan), StartProblem> {
-    let config = sources.load().map_err(StartProblem::configuration)?.value;
-    let wanted =
-        plan(&config, &sources.file, &sources.variables).map_err(StartProblem::configuration)?;
-    Ok((config, wanted))
-}
-
-/// Lets go of old records and of tokens that are over, until nothing more is kept.
-async fn let_go(daemon: Arc<Daemon>) {
-    let store = &*daemon.kept.store;
-    loop {
-        let config = daemon.config.lock().expect("no one panics holding it").history.clone();
-        if config.enabled {
-            match switchboard_history::retain(store, &config, now()).await {
-                Ok(0) => {}
-                Ok(deleted) => tracing::info!(deleted, "old records of calls were let go of"),
-                Err(error) => tracing::warn!(%error, "old records of calls could not be let go of"),
-            }
-        }
-        match daemon.identity.current().auth.tokens.sweep().await {
-            Ok(0) => {}
-            Ok(deleted) => tracing::debug!(deleted, "tokens that are over were let go of"),
-            Err(error) => tracing::warn!(%error, "tokens that are over could not be let go of"),
-        }
-        tokio::select! {
-            () = daemon.recorded.cancelled() => return,
-            () = tokio::time::sleep(LET_GO) => {}
-        }
-    }
-}
-
-/// Brings what was used of quotas to the store, until nothing more is counted.
-async fn count(daemon: Arc<Daemon>) {
-    daemon.middle.limits.run(&*daemon.kept.store, now, daemon.recorded.clone()).await;
-}
-
-/// What parts are put together for.
-pub(crate) struct Around<'a> {
-    pub paths: &'a Paths,
-    pub sources: &'a Sources,
-    pub config: &'a Config,
-    pub metrics: &'a Metrics,
-}
-
-/// Everything between the listeners and the servers.
-pub(crate) struct Assembled {
-    pub fleet: Arc<Fleet>,
-    pub gateway: Arc<Gateway>,
-    pub spawner: Spawner,
-    pub environment: Environment,
-}
-
-pub(crate) async fn assemble(
-    around: &Around<'_>,
-    middle: &Middle,
-    guard: Option<GuardCommand>,
-) -> Result<Assembled, StartProblem> {
-    let Around { paths, sources, config, metrics } = around;
-    let options = Options { state_dir: paths.children(), guard };
-    let (spawner, settled) = Spawner::start(options).await.map_err(|error| {
-        let cause = format!("{error}: {}", error.cause);
-        StartProblem::new("process-ledger", "children cannot be recorded").because(cause)
-    })?;
-    for leftover in &settled.killed {
-        tracing::warn!(
-            pid = leftover.pid,
-            upstream = leftover.label,
-            "ended a child that an earlier daemon left"
-        );
-    }
-    let variables: BTreeMap<_, _> =
-        sources.variables.iter().map(|(name, value)| (name.clone(), value.into())).collect();
-    let gateway = Arc::new(middle.gateway());
-    let scoped = Scoped::new((*metrics).clone(), &Tenant::default());
-    let tenant = Tenant::default();
-    let report = fleet::Report::new(scoped, (&gateway, &tenant), &middle.watchers);
-    let (egress, state) = (config.egress.clone(), paths.state.clone());
-    let outside = tokio::task::spawn_blocking(move || Outside::open(&egress, &state)).await;
-    let Outside { guard, logins } = outside.expect("opening does not panic")?;
-    let environment = Environment {
-        spawner: spawner.clone(),
-        child_variables: allowed_environment(&variables),
-        cache: ListCache::new(paths.lists()),
-        guard,
-        logins,
-        owner: owner(),
-        dialer: None,
-        tasks: TaskTracker::new(),
-        events: Arc::clone(&report) as _,
-    };
-    let behind = (Arc::clone(&gateway), middle.access(&tenant));
-    let fleet = Fleet::new(behind, environment.clone(), report);
-    Ok(Assembled { fleet, gateway, spawner, environment })
-}
-
 /// What is listened on, and what is under way there.
 pub(crate) struct Clients {
     pub front: Arc<Front>,
@@ -441,324 +285,6 @@ fn beside(daemon: &Arc<Daemon>, tasks: &TaskTracker) -> Beside {
     }
 }
 
-/// Who may call.
-async fn identity(
-    around: &Around<'_>,
-    kept: &Kept,
-    environment: &Environment,
-    login: &Arc<KeyLogin>,
-) -> Result<Identity, StartProblem> {
-    let surroundings = Surroundings {
-        store: Arc::clone(&kept.store),
-        guard: environment.guard.clone(),
-        tasks: environment.tasks.clone(),
-        instance: Arc::clone(login) as _,
-        secret_file: around.paths.state.join("tokens.key"),
-    };
-    let config = around.config.auth.beside(around.sources.directory());
-    Identity::new(config, surroundings).await
-}
-
-impl Daemon {
-    /// What answers for `tenant`, if it is served now.
-    pub(crate) fn served_gateway(&self, tenant: &Tenant) -> Option<Arc<Gateway>> {
-        match tenant.is_default() {
-            true => Some(Arc::clone(&self.gateway)),
-            false => self.tenants.get()?.gateway(tenant),
-        }
-    }
-
-    /// Puts the other tenants beside the one that `front` serves.
-    fn settle(&self, front: &Arc<Front>) -> Arc<Tenants> {
-        let kit = Kit {
-            environment: self.environment.clone(),
-            directory: self.paths.state.join("tenants"),
-            metrics: self.metrics.clone(),
-            middle: Arc::clone(&self.middle),
-            kept: self.kept.clone(),
-            front: Arc::clone(front),
-            list_wait: self.started_with.daemon.list_wait.as_duration(),
-        };
-        let tenants = Arc::new(Tenants::new(kit, self.started_with.tenants.clone()));
-        let _ = self.middle.catalogs.tenants.set(Arc::downgrade(&tenants));
-        Arc::clone(self.tenants.get_or_init(|| tenants))
-    }
-
-    /// What answers for `tenant`.
-    pub(crate) async fn gateway_of(&self, tenant: &Tenant) -> Result<Arc<Gateway>, StartProblem> {
-        if tenant.is_default() {
-            return Ok(Arc::clone(&self.gateway));
-        }
-        let unknown = || {
-            StartProblem::new("tenant-unknown", format!("there is no tenant `{tenant}`"))
-                .hint("a tenant is there once something is kept for it")
-        };
-        let tenants = self.tenants.get().ok_or_else(unknown)?;
-        let residence = tenants.residence(tenant).await.map_err(|error| {
-            StartProblem::new("store-failed", "the store cannot be read").because(error)
-        })?;
-        Ok(Arc::clone(&residence.ok_or_else(unknown)?.gateway))
-    }
-
-    /// Keeps the other tenants in order, for as long as it is polled.
-    async fn follow_tenants(&self) {
-        match self.tenants.get() {
-            Some(tenants) => {
-                tokio::join!(tenants.follow(), tenants.learn(&self.gateway));
-            }
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Reads the configuration again and changes what differs, or nothing.
-    pub(crate) async fn reload(&self) -> Result<Reloaded, StartProblem> {
-        self.service_manager.reloading();
-        let report = self.try_reload().await;
-        self.service_manager.tell("READY=1");
-        report
-    }
-
-    async fn try_reload(&self) -> Result<Reloaded, StartProblem> {
-        let _alone = self.change().await?;
-        let (config, wanted) = read(&self.sources)?;
-        let keys = keys(&config, &self.paths).await?;
-        let people = config.auth.beside(self.sources.directory());
-        let identity = self.identity.prepare(people).await?;
-        self.log.set_filter(&config.log.level).map_err(|error| {
-            StartProblem::new("config-invalid", "log.level is not valid").because(error)
-        })?;
-        self.middle.replace(&config, self.sources.directory())?;
-        self.login.replace(keys);
-        if let Some(identity) = identity {
-            self.identity.replace(identity).await;
-        }
-        if !config.auth.order.contains(&WayName::InstanceKey) {
-            self.login.close();
-        }
-        let mut report = self.fleet.apply(&wanted, config.daemon.list_wait.as_duration());
-        self.fleet.wake();
-        report.needs_restart = needs_restart(&self.started_with, &config);
-        self.tell_changes(&report, &config);
-        *self.config.lock().expect("no one panics holding it") = config;
-        report_plan(&wanted);
-        tracing::info!(
-            added = report.added.len(),
-            removed = report.removed.len(),
-            changed = report.changed.len(),
-            "reloaded"
-        );
-        Ok(report)
-    }
-
-    /// Tells those who watch what another configuration has changed.
-    fn tell_changes(&self, report: &Reloaded, config: &Config) {
-        let Reloaded { added, removed, changed, .. } = report;
-        let servers = [added, removed, changed].into_iter().any(|names| !names.is_empty());
-        let limits = self.config.lock().expect("no one panics holding it").limits != config.limits;
-        // Policies stand in files of their own, which were read anew.
-        let areas = [(Area::Servers, servers), (Area::Limits, limits), (Area::Policies, true)];
-        for (area, _) in areas.into_iter().filter(|(_, is_so)| *is_so) {
-            self.middle.watchers.changed(&Tenant::default(), area);
-        }
-    }
-
-    pub(crate) async fn rotate_key(&self, grace_seconds: u64) -> Result<Reply, StartProblem> {
-        let _alone = self.change().await?;
-        if self.config.lock().expect("no one panics holding it").auth.api_key.is_some() {
-            return Err(StartProblem::new(
-                "key-configured",
-                "the key comes from the configuration",
-            )
-            .hint("change `auth.api_key` there, then `switchboard reload`"));
-        }
-        let file = KeyFile::new(self.paths.key());
-        let grace = Duration::from_secs(grace_seconds);
-        let rotated = tokio::task::spawn_blocking(move || file.rotate(now(), grace)).await;
-        let rotated = rotated.expect("rotating does not panic").map_err(key_problem)?;
-        self.login.replace(rotated.stored.keys());
-        self.middle.watchers.changed(&Tenant::default(), Area::Keys);
-        let until =
-            rotated.previous_expires.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-        Ok(Reply::Key {
-            key: rotated.stored.key().expose().to_owned(),
-            previous_valid_until: until.map(|until| until.as_secs()),
-        })
-    }
-
-    /// Waits for other changes to be done. Once another process has taken our place it is too late
-    /// for any.
-    async fn change(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, StartProblem> {
-        let alone = self.changing.lock().await;
-        if self.passed_on.is_cancelled() {
-            return Err(control::replaced());
-        }
-        Ok(alone)
-    }
-
-    /// Starts a process that takes our place: as we were started, but from `program`.
-    pub(crate) async fn renew(
-        &self,
-        program: PathBuf,
-        limit: Duration,
-    ) -> Result<Report, StartProblem> {
-        let launch = detach::Launch {
-            program,
-            args: self.successor.clone(),
-            directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
-            variables: Vec::new(),
-            removed: &[],
-            limit,
-            stderr: detach::Stderr::Shared,
-        };
-        detach::detach(&launch).await.map_err(|error| {
-            let problem = StartProblem::new("start-failed", error.to_string());
-            match std::error::Error::source(&error) {
-                Some(cause) => problem.because(cause),
-                None => problem.hint("the log of the service manager tells more"),
-            }
-        })
-    }
-
-    pub(crate) fn estate(&self) -> std::sync::MutexGuard<'_, Option<Estate>> {
-        self.estate.lock().expect("no one panics holding it")
-    }
-
-    /// How long calls under way may take when the daemon ends.
-    pub(crate) fn grace(&self) -> Duration {
-        self.config.lock().expect("no one panics holding it").daemon.drain.as_duration()
-    }
-
-    pub(crate) fn status(&self) -> Status {
-        let snapshot = self.gateway.snapshot();
-        let draining = self.stop.is_cancelled();
-        Status {
-            instance: self.paths.instance.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            state: if draining { "draining" } else { "ready" }.to_owned(),
-            address: self.address.clone(),
-            config: self.sources.file.display().to_string(),
-            is_supervised: self.service_manager.is_there(),
-            uptime_seconds: self.started.elapsed().as_secs(),
-            tools: snapshot.catalog.count(Kind::Tools),
-            prompts: snapshot.catalog.count(Kind::Prompts),
-            resources: snapshot.catalog.count(Kind::Resources),
-            upstreams: self.fleet.status(),
-            conflicts: snapshot.catalog.conflicts().to_vec(),
-        }
-    }
-}
-
-/// The tables that only a new process can act on.
-fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
-    let without_level =
-        |config: &Config| crate::config::LogConfig { level: String::new(), ..config.log.clone() };
-    let mut keys = Vec::new();
-    if old.http != new.http {
-        keys.push("http".to_owned());
-    }
-    // Open connections and what was judged for them stay as they are.
-    if old.egress != new.egress {
-        keys.push("egress".to_owned());
-    }
-    if without_level(old) != without_level(new) {
-        keys.push("log".to_owned());
-    }
-    let tables = [
-        ("store", old.store != new.store),
-        ("blobs", old.blobs != new.blobs),
-        ("vault", old.vault != new.vault),
-        ("tenants", old.tenants != new.tenants),
-    ];
-    keys.extend(tables.iter().filter(|(_, differs)| *differs).map(|(key, _)| (*key).to_owned()));
-    // What is kept of old records is looked up each time.
-    let kept = |config: &Config| HistoryConfig {
-        keep: HistoryConfig::default().keep,
-        keep_calls: 0,
-        ..config.history.clone()
-    };
-    if kept(old) != kept(new) {
-        keys.push("history".to_owned());
-    }
-    if old.daemon.drain != new.daemon.drain {
-        keys.push("daemon.drain".to_owned());
-    }
-    keys
-}
-
-fn report_plan(plan: &Plan) {
-    for note in &plan.notes {
-        tracing::warn!(note, "import");
-    }
-}
-
-pub(crate) fn start_log(
-    config: &Config,
-    paths: Option<&Paths>,
-    stderr: bool,
-    metrics: &Metrics,
-) -> Result<Reloadable, StartProblem> {
-    let file = paths.map(|paths| log::FileConfig {
-        max_bytes: config.log.file_size.bytes(),
-        max_age: config.log.file_age.as_duration(),
-        keep: config.log.files,
-        ..log::FileConfig::new(paths.log())
-    });
-    let format = match config.log.format {
-        LogFormat::Text => log::Format::Text,
-        LogFormat::Json => log::Format::Json,
-    };
-    log::init(log::LogConfig {
-        format,
-        filter: config.log.level.clone(),
-        file,
-        stderr,
-        colour: false,
-        clock: Arc::new(now),
-        lost: metrics.lost_lines(),
-    })
-    .map_err(|error| {
-        StartProblem::new(error.code(), "the log cannot be written")
-            .because(&error)
-            .hint(error.hint())
-    })
-}
-
-async fn keys(config: &Config, paths: &Paths) -> Result<Keys, StartProblem> {
-    if let Some(configured) = &config.auth.api_key {
-        let key = Key::configured(configured.expose()).map_err(key_problem)?;
-        return Ok(Keys::only(&key));
-    }
-    let file = KeyFile::new(paths.key());
-    let opened = tokio::task::spawn_blocking(move || file.open_or_create()).await;
-    let opened = opened.expect("opening does not panic").map_err(key_problem)?;
-    if let switchboard_auth::Origin::Repaired { mode } = opened.origin {
-        tracing::warn!(
-            was = format!("{mode:o}"),
-            "others could read the key file; its mode is 0600 now"
-        );
-    }
-    Ok(opened.stored.keys())
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn key_problem(error: switchboard_auth::KeyError) -> StartProblem {
-    StartProblem::new(error.code(), error.to_string()).hint(error.hint())
-}
-
-pub(crate) fn make_private(directory: &Path) -> Result<(), StartProblem> {
-    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-    let make = || {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))
-    };
-    make().map_err(|error| {
-        StartProblem::new("state-unusable", format!("cannot use `{}`", directory.display()))
-            .because(error)
-            .hint("SWITCHBOARD_STATE_DIR names another directory")
-    })
-}
-
 fn lock_problem(error: &LockError, paths: &Paths) -> StartProblem {
     match error {
         LockError::Held { .. } => StartProblem::new("already-running", error.to_string())
@@ -768,9 +294,4 @@ fn lock_problem(error: &LockError, paths: &Paths) -> StartProblem {
                 .because(cause)
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is where the time comes in")]
-pub(crate) fn now() -> SystemTime {
-    SystemTime::now()
 }

@@ -12,6 +12,7 @@ mod daemon;
 mod latencies;
 mod load;
 pub mod neighbours;
+pub mod postgres;
 pub mod soak;
 
 use std::io::Write as _;

@@ -11,10 +11,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use switchboard_testkit::campaign::{Server, chaos, soak};
+use switchboard_testkit::campaign::{Server, chaos, postgres, soak};
 use switchboard_testkit::faulty;
 
-const USAGE: &str = "usage: switchboard-campaign chaos|soak PROGRAM MINUTES [SEED]";
+const USAGE: &str = "usage: switchboard-campaign soak PROGRAM MINUTES
+       switchboard-campaign chaos PROGRAM MINUTES SEED [PORT COMMAND…]
+
+PORT and COMMAND: a PostgreSQL that nobody else uses, and what runs it in the foreground";
 
 fn main() -> ExitCode {
     if let Some(plan) = std::env::var_os(faulty::VARIABLE) {
@@ -41,9 +44,13 @@ fn campaign(args: &[String]) -> Option<bool> {
     setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     match (kind.as_str(), rest) {
-        ("chaos", [seed]) => {
+        ("chaos", [seed, place @ ..]) => {
             let seed = seed.parse().ok()?;
-            let options = chaos::Options { program, server, length, seed };
+            let postgres = match place {
+                [] => None,
+                [port, command @ ..] => Some(postgres::Place::new(port.parse().ok()?, command)?),
+            };
+            let options = chaos::Options { program, server, length, seed, postgres };
             Some(runtime.block_on(chaos::run(&options)))
         }
         ("soak", []) => {

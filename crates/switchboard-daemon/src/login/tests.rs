@@ -5,7 +5,7 @@ use switchboard_core::{Admitted, Credentials, Denied, Login as _, Tenant};
 use tokio_util::sync::CancellationToken;
 
 use super::KeyLogin;
-use crate::run::now;
+use crate::clock::now;
 
 fn present(login: &KeyLogin, key: &str) -> Result<Admitted, Denied> {
     let headers = [("x-api-key", key.as_bytes())];

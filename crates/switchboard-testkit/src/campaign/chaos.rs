@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::census::has_ended;
 use super::daemon::{Daemon, Server, signal, within};
 use super::load::{Aim, KINDS, Load, Tally, one_call};
+use super::postgres::{self, Postgres};
 use super::{neighbours, say};
 use crate::client::{Carrier, Client};
 use crate::faulty::{Network, Plan, Random, Web};
@@ -38,11 +39,15 @@ pub struct Options {
     pub server: Server,
     pub length: Duration,
     pub seed: u64,
+    /// One to kill and to freeze, for half of the time.
+    pub postgres: Option<postgres::Place>,
 }
 
 /// What a campaign works on.
 struct Stage {
     daemon: Daemon,
+    /// Where the daemon keeps its records; in a file of its own without.
+    postgres: Option<Postgres>,
     /// Clients of the good servers, and of those that fail now and then.
     load: [Load; 2],
     random: Random,
@@ -76,10 +81,20 @@ impl Drop for Disk {
     }
 }
 
-/// Runs a campaign and prints what it saw; whether everything held.
+/// Runs a campaign with each store and prints what it saw; whether everything held.
 pub async fn run(options: &Options) -> bool {
-    let held = watch_neighbours(&options.program, &options.server).await;
-    let mut stage = match Stage::start(options).await {
+    let mut held = watch_neighbours(&options.program, &options.server).await;
+    let Some(place) = &options.postgres else {
+        held &= campaign(options, None, options.length).await;
+        say(format_args!("\nnot done: the same with a PostgreSQL: none is installed (cargo xtask setup)"));
+        return held;
+    };
+    held &= campaign(options, None, options.length / 2).await;
+    held & campaign(options, Some(place), options.length / 2).await
+}
+
+async fn campaign(options: &Options, place: Option<&postgres::Place>, length: Duration) -> bool {
+    let mut stage = match Stage::start(options, place).await {
         Ok(stage) => stage,
         Err(error) => {
             say(format_args!("BROKEN before the first step: {error}"));
@@ -87,40 +102,19 @@ pub async fn run(options: &Options) -> bool {
         }
     };
     say(format_args!(
-        "\nseed {}; {} clients over every listener",
+        "\nseed {}; {} clients over every listener; records in {}",
         options.seed,
-        CLIENTS.0 + CLIENTS.1
+        CLIENTS.0 + CLIENTS.1,
+        place.map_or("SQLite", |_| "PostgreSQL"),
     ));
     for (what, why) in stage.impossible() {
         say(format_args!("not done: {what}: {why}"));
     }
-    let possible = stage.steps();
     say(format_args!(
         "\n{:<18} {:>8} {:>8} {:>8} {:>6} {:>9} {:>9}  {}",
         "step", "answered", "refused", "faulty", "cut", "p99", "settled", "note"
     ));
-    let deadline = Instant::now() + options.length;
-    let (mut total, mut steps, mut broken) = (Tally::default(), 0, 0);
-    // Each once in the order of the table, so that a short campaign has all of them; then by chance.
-    while steps < possible.len() || Instant::now() < deadline {
-        let step = possible.get(steps).copied();
-        let step = step.unwrap_or_else(|| possible[stage.random.index(possible.len())]);
-        steps += 1;
-        let (tally, problem) = stage.take(step).await;
-        total.merge(&tally);
-        broken += usize::from(problem.is_some() || !tally.wrong.is_empty());
-        for wrong in tally.wrong.iter().take(5) {
-            say(format_args!("   WRONG: {wrong}"));
-        }
-        if let Some(problem) = problem {
-            say(format_args!("   BROKEN: {problem}\n\nthe log:\n{}", stage.daemon.log()));
-            // One run shows everything that there is to repair.
-            if let Err(error) = stage.renew().await {
-                say(format_args!("   BROKEN for good: {error}"));
-                break;
-            }
-        }
-    }
+    let (mut total, steps, mut broken) = stage.take_all(Instant::now() + length).await;
     let (end, left) = stage.end().await;
     total.merge(&end);
     broken += usize::from(!end.wrong.is_empty()) + usize::from(left > 0);
@@ -129,7 +123,7 @@ pub async fn run(options: &Options) -> bool {
          end; seed {}",
         total.answered, total.refused, total.cut, options.seed
     ));
-    held && broken == 0
+    broken == 0
 }
 
 async fn watch_neighbours(program: &Path, server: &Server) -> bool {
@@ -149,14 +143,21 @@ async fn watch_neighbours(program: &Path, server: &Server) -> bool {
 }
 
 impl Stage {
-    async fn start(options: &Options) -> Result<Self, String> {
+    async fn start(options: &Options, place: Option<&postgres::Place>) -> Result<Self, String> {
+        let postgres = match place {
+            Some(place) => Some(Postgres::start(place).await?),
+            None => None,
+        };
         let mut daemon = Daemon::new(&options.program);
         let disk = Disk::mount(daemon.state());
         let has_clock = daemon.with_own_clock();
         let mut web: Vec<Web> = (0..GOOD.1).map(|_| Web::start(Plan::default())).collect();
         web.push(Web::start(Plan::mixed(options.seed)));
         let networks: Vec<_> = web.iter().map(|web| Network::before(&web.url())).collect();
-        let config = config(&options.server, daemon.mark(), &networks, options.seed);
+        let mut config = config(&options.server, daemon.mark(), &networks, options.seed);
+        if let Some(postgres) = &postgres {
+            config = format!("store.postgres.url = {:?}\n{config}", postgres.url());
+        }
         daemon.configure(&config);
         daemon.start()?;
         let good = (0..GOOD.0).map(|number| format!("good{number}__echo"));
@@ -173,7 +174,7 @@ impl Stage {
         };
         let load = [Load::start(&aim(good), CLIENTS.0), Load::start(&aim(mixed), CLIENTS.1)];
         let random = Random::new(options.seed);
-        Ok(Self { daemon, load, random, web, networks, config, disk, has_clock })
+        Ok(Self { daemon, postgres, load, random, web, networks, config, disk, has_clock })
     }
 
     /// What is left out, and why.
@@ -193,8 +194,37 @@ impl Stage {
             None => true,
             Some(Need::Disk) => self.disk.is_some(),
             Some(Need::Clock) => self.has_clock,
+            Some(Need::Sqlite) => self.postgres.is_none(),
+            Some(Need::Postgres) => self.postgres.is_some(),
         };
         STEPS.iter().filter(is_possible).collect()
+    }
+
+    /// Steps until `deadline`; what all calls came to, how many steps there were, how many broke.
+    async fn take_all(&mut self, deadline: Instant) -> (Tally, usize, usize) {
+        let possible = self.steps();
+        let (mut total, mut steps, mut broken) = (Tally::default(), 0, 0);
+        // Each once in the order of the table, so that a short campaign has all of them; then by chance.
+        while steps < possible.len() || Instant::now() < deadline {
+            let step = possible.get(steps).copied();
+            let step = step.unwrap_or_else(|| possible[self.random.index(possible.len())]);
+            steps += 1;
+            let (tally, problem) = self.take(step).await;
+            total.merge(&tally);
+            broken += usize::from(problem.is_some() || !tally.wrong.is_empty());
+            for wrong in tally.wrong.iter().take(5) {
+                say(format_args!("   WRONG: {wrong}"));
+            }
+            if let Some(problem) = problem {
+                say(format_args!("   BROKEN: {problem}\n\nthe log:\n{}", self.daemon.log()));
+                // One run shows everything that there is to repair.
+                if let Err(error) = self.renew().await {
+                    say(format_args!("   BROKEN for good: {error}"));
+                    break;
+                }
+            }
+        }
+        (total, steps, broken)
     }
 
     /// One step, until everything is as it was.
@@ -245,7 +275,7 @@ impl Stage {
         settled
     }
 
-    /// Every good server answers, and exactly what is owned is alive.
+    /// Every good server answers, exactly what is owned is alive, and what is called is on record.
     async fn settle(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + SETTLING;
         let names = (0..GOOD.0).map(|number| format!("good{number}__echo"));
@@ -262,7 +292,33 @@ impl Stage {
             last = self.daemon.census();
             last.is_settled()
         });
-        if settled.await { Ok(()) } else { Err(format!("alive is not owned: {last}")) }
+        if !settled.await {
+            return Err(format!("alive is not owned: {last}"));
+        }
+        self.records_again(deadline).await
+    }
+
+    /// The clients never pause, so that there is always a call to record.
+    async fn records_again(&self, deadline: Instant) -> Result<(), String> {
+        let since = self.newest_record();
+        loop {
+            sleep(Duration::from_millis(100)).await;
+            let newest = self.newest_record();
+            if newest.is_ok() && newest != since {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("no call is recorded after {SETTLING:?}: {newest:?}"));
+            }
+        }
+    }
+
+    /// Of those until now: where the clock was ahead for a while, records are too.
+    fn newest_record(&self) -> Result<String, String> {
+        let page = self.daemon.run(&["history", "--json", "-n", "1", "--until", "0s"])?;
+        let page: serde_json::Value =
+            serde_json::from_str(&page).map_err(|error| error.to_string())?;
+        Ok(page["calls"][0]["id"].to_string())
     }
 
     async fn ask(&self, tool: &str) -> Result<(), crate::client::Trouble> {

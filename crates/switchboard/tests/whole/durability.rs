@@ -21,7 +21,7 @@ use crate::common::{Home, PATIENCE, kill_9, peers, postgres, psql, succeeded};
 
 /// Calls a second, and by how many clients.
 const RATE: u32 = 500;
-const CLIENTS: u32 = 10;
+const CLIENTS: u32 = 25;
 
 /// What a crash may cost, as the daemon is told: some batches, so that there is something to lose.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -80,7 +80,7 @@ async fn one_client(
     let mut client = Client::connect(ProtocolVersion::MODERN, Carrier::Http, target).await.unwrap();
     client.patience = PATIENCE;
     let mut pace = interval(Duration::from_secs(1) * CLIENTS / RATE);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut made = Vec::new();
     for number in numbers {
         pace.tick().await;

@@ -32,6 +32,10 @@ pub(super) enum Need {
     Disk,
     /// A wall clock for the daemon alone.
     Clock,
+    /// Records in a file that somebody else can lock.
+    Sqlite,
+    /// Records with a server that can be killed.
+    Postgres,
 }
 
 type Run = for<'a> fn(&'a mut Stage) -> Outcome<'a>;
@@ -66,7 +70,9 @@ pub(super) const STEPS: &[Step] = &[
     step("restart", |stage| Box::pin(restart(stage))).cuts(),
     step("no descriptors", |stage| Box::pin(exhaust_descriptors(stage))).cuts().refuses(),
     step("no memory", |stage| Box::pin(exhaust_memory(stage))).cuts().refuses(),
-    step("locked store", |stage| Box::pin(lock_store(stage))),
+    step("locked store", |stage| Box::pin(lock_store(stage))).needs(Need::Sqlite),
+    step("kill store", |stage| Box::pin(kill_store(stage))).needs(Need::Postgres),
+    step("freeze store", |stage| Box::pin(freeze_store(stage))).needs(Need::Postgres),
     step("moved clock", |stage| Box::pin(move_clock(stage))).needs(Need::Clock),
     step("full disk", |stage| Box::pin(fill_disk(stage))).refuses().needs(Need::Disk),
 ];
@@ -236,7 +242,6 @@ fn address_space(pid: u32) -> Option<u64> {
     Some(kib << 10)
 }
 
-/// Nothing can be written to the state directory: no ledger, no log, no lists.
 /// Somebody else has the database for itself; calls do not wait for their records.
 async fn lock_store(stage: &mut Stage) -> Result<String, String> {
     let database = stage.daemon.state().join("default/store.db");
@@ -251,6 +256,24 @@ async fn lock_store(stage: &mut Stage) -> Result<String, String> {
     if ended.success() { Ok(format!("{WHILE:?} twice")) } else { Err(format!("python3: {ended}")) }
 }
 
+/// Calls neither wait for their records nor fail without them.
+async fn kill_store(stage: &mut Stage) -> Result<String, String> {
+    let postgres = stage.postgres.as_mut().ok_or("no server")?;
+    let killed = postgres.kill().await?;
+    sleep(WHILE * 2).await;
+    postgres.spawn().await?;
+    Ok(format!("{killed} processes of PostgreSQL killed, back after {:?}", WHILE * 2))
+}
+
+async fn freeze_store(stage: &mut Stage) -> Result<String, String> {
+    let postgres = stage.postgres.as_ref().ok_or("no server")?;
+    let frozen = postgres.processes();
+    frozen.iter().for_each(|pid| signal(*pid, Signal::STOP));
+    sleep(WHILE * 2).await;
+    frozen.iter().for_each(|pid| signal(*pid, Signal::CONT));
+    Ok(format!("{} processes of PostgreSQL for {:?}", frozen.len(), WHILE * 2))
+}
+
 /// A day forth, and a day back.
 async fn move_clock(stage: &mut Stage) -> Result<String, String> {
     for by in ["+1d", "-1d", "+0"] {
@@ -261,6 +284,7 @@ async fn move_clock(stage: &mut Stage) -> Result<String, String> {
     Ok("a day forth and back".to_owned())
 }
 
+/// Nothing can be written to the state directory: no ledger, no log, no lists.
 async fn fill_disk(stage: &mut Stage) -> Result<String, String> {
     let place = stage.daemon.state().join("filling");
     let mut file = File::create(&place).map_err(|error| error.to_string())?;

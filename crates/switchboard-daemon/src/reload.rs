@@ -1,0 +1,118 @@
+//! The configuration read anew, and what differs changed under way.
+
+use switchboard_auth::WayName;
+use switchboard_client::control::Reloaded;
+use switchboard_core::{Area, Tenant};
+use switchboard_history::HistoryConfig;
+
+use crate::config::Config;
+use crate::daemon::Daemon;
+use crate::instance_key::keys;
+use crate::plan::{Plan, plan};
+use crate::problem::StartProblem;
+use crate::sources::Sources;
+
+/// The configuration, and what it asks for.
+pub(crate) fn read(sources: &Sources) -> Result<(Config, Plan), StartProblem> {
+    let config = sources.load().map_err(StartProblem::configuration)?.value;
+    let wanted =
+        plan(&config, &sources.file, &sources.variables).map_err(StartProblem::configuration)?;
+    Ok((config, wanted))
+}
+
+impl Daemon {
+    /// Reads the configuration again and changes what differs, or nothing.
+    pub(crate) async fn reload(&self) -> Result<Reloaded, StartProblem> {
+        self.service_manager.reloading();
+        let report = self.try_reload().await;
+        self.service_manager.tell("READY=1");
+        report
+    }
+
+    async fn try_reload(&self) -> Result<Reloaded, StartProblem> {
+        let _alone = self.change().await?;
+        let (config, wanted) = read(&self.sources)?;
+        let keys = keys(&config, &self.paths).await?;
+        let people = config.auth.beside(self.sources.directory());
+        let identity = self.identity.prepare(people).await?;
+        self.log.set_filter(&config.log.level).map_err(|error| {
+            StartProblem::new("config-invalid", "log.level is not valid").because(error)
+        })?;
+        self.middle.replace(&config, self.sources.directory())?;
+        self.login.replace(keys);
+        if let Some(identity) = identity {
+            self.identity.replace(identity).await;
+        }
+        if !config.auth.order.contains(&WayName::InstanceKey) {
+            self.login.close();
+        }
+        let mut report = self.fleet.apply(&wanted, config.daemon.list_wait.as_duration());
+        self.fleet.wake();
+        report.needs_restart = needs_restart(&self.started_with, &config);
+        self.tell_changes(&report, &config);
+        *self.config.lock().expect("no one panics holding it") = config;
+        report_plan(&wanted);
+        tracing::info!(
+            added = report.added.len(),
+            removed = report.removed.len(),
+            changed = report.changed.len(),
+            "reloaded"
+        );
+        Ok(report)
+    }
+
+    /// Tells those who watch what another configuration has changed.
+    fn tell_changes(&self, report: &Reloaded, config: &Config) {
+        let Reloaded { added, removed, changed, .. } = report;
+        let servers = [added, removed, changed].into_iter().any(|names| !names.is_empty());
+        let limits = self.config.lock().expect("no one panics holding it").limits != config.limits;
+        // Policies stand in files of their own, which were read anew.
+        let areas = [(Area::Servers, servers), (Area::Limits, limits), (Area::Policies, true)];
+        for (area, _) in areas.into_iter().filter(|(_, is_so)| *is_so) {
+            self.middle.watchers.changed(&Tenant::default(), area);
+        }
+    }
+}
+
+/// The tables that only a new process can act on.
+fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
+    let without_level =
+        |config: &Config| crate::config::LogConfig { level: String::new(), ..config.log.clone() };
+    let mut keys = Vec::new();
+    if old.http != new.http {
+        keys.push("http".to_owned());
+    }
+    // Open connections and what was judged for them stay as they are.
+    if old.egress != new.egress {
+        keys.push("egress".to_owned());
+    }
+    if without_level(old) != without_level(new) {
+        keys.push("log".to_owned());
+    }
+    let tables = [
+        ("store", old.store != new.store),
+        ("blobs", old.blobs != new.blobs),
+        ("vault", old.vault != new.vault),
+        ("tenants", old.tenants != new.tenants),
+    ];
+    keys.extend(tables.iter().filter(|(_, differs)| *differs).map(|(key, _)| (*key).to_owned()));
+    // What is kept of old records is looked up each time.
+    let kept = |config: &Config| HistoryConfig {
+        keep: HistoryConfig::default().keep,
+        keep_calls: 0,
+        ..config.history.clone()
+    };
+    if kept(old) != kept(new) {
+        keys.push("history".to_owned());
+    }
+    if old.daemon.drain != new.daemon.drain {
+        keys.push("daemon.drain".to_owned());
+    }
+    keys
+}
+
+pub(crate) fn report_plan(plan: &Plan) {
+    for note in &plan.notes {
+        tracing::warn!(note, "import");
+    }
+}
