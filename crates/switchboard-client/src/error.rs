@@ -32,6 +32,13 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the daemon, or the system in its place, ended the connection.
+    pub fn is_cut(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        let Self::Broken { cause, .. } = self else { return false };
+        matches!(cause.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+    }
+
     pub(crate) fn connect(path: &Path, cause: io::Error) -> Self {
         match cause.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {

@@ -13,11 +13,11 @@ use tokio::io::{
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 
+use crate::daemon::Daemon;
 use crate::handover;
 use crate::outside::owner;
 use crate::problem::StartProblem;
 use crate::records;
-use crate::daemon::Daemon;
 
 /// The longest command: a request of REST, which takes 4 MiB, with its text escaped. Only the user of
 /// the daemon can send any.

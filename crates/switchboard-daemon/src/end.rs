@@ -6,8 +6,8 @@ use switchboard_process::Spawner;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use crate::handover::Predecessor;
 use crate::daemon::Daemon;
+use crate::handover::Predecessor;
 use crate::run::{CHILD_GRACE, Clients};
 
 /// How long clients that have a connection and send nothing may keep it when another process has

@@ -8,8 +8,8 @@ use switchboard_auth::Named;
 use switchboard_core::{Gateway, LoginMethod, OWNER, Policy as _, Principal, Standing, Tenant};
 use switchboard_policy::{Answer, Explanation, Place, Question};
 
-use crate::outside::owner;
 use crate::daemon::Daemon;
+use crate::outside::owner;
 
 /// Answers as a request of that principal would be decided at `gateway`, which serves `tenant`.
 pub(crate) async fn explain(

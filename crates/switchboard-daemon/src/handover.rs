@@ -37,9 +37,9 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::time::timeout;
 
+use crate::daemon::Daemon;
 use crate::lock::Lock;
 use crate::problem::StartProblem;
-use crate::daemon::Daemon;
 
 /// What a daemon has that there can be only one of.
 pub(crate) struct Estate {

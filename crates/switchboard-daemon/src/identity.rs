@@ -13,9 +13,9 @@ use switchboard_egress::Guard;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::now;
 use crate::outside::owner;
 use crate::problem::StartProblem;
-use crate::clock::now;
 
 /// Everything about who is calling.
 pub(crate) struct Identity {

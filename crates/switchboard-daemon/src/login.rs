@@ -9,8 +9,8 @@ use switchboard_core::{Admitted, Credentials, Denied, Login, Principal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::outside::owner;
 use crate::clock::now;
+use crate::outside::owner;
 
 /// Knows the keys that are valid now; another set can be put in its place while it is asked.
 pub(crate) struct KeyLogin {

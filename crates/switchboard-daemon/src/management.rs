@@ -19,11 +19,11 @@ use switchboard_policy::Text;
 use switchboard_upstream::{Environment, Events, Settings, Status, Upstream};
 use tokio::sync::Notify;
 
+use crate::clock::now;
+use crate::daemon::Daemon;
 use crate::explain::explain;
 use crate::fleet::Fleet;
 use crate::rules;
-use crate::clock::now;
-use crate::daemon::Daemon;
 
 /// The daemon, for the management surface. It is held by what the daemon holds.
 pub(crate) struct Management {

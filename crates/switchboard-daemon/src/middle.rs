@@ -10,11 +10,11 @@ use switchboard_core::{Access, Gateway, Policy, Recorder, Seal, Snapshot, Tenant
 use switchboard_history::{History, Keeper, Ports, Redactor, Veil};
 use switchboard_policy::{Base, Mistakes, Policies, stored_texts};
 
+use crate::clock::now;
 use crate::config::Config;
 use crate::keep::Kept;
 use crate::problem::StartProblem;
 use crate::records::Catalogs;
-use crate::clock::now;
 use crate::watchers::{Watchers, Witnesses};
 
 /// What gateways are made of.

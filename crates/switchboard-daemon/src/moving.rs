@@ -3,11 +3,11 @@
 use switchboard_store::{Moved, TransferError, export, import};
 use tokio::io::{AsyncBufRead, AsyncWrite};
 
+use crate::assemble::make_private;
 use crate::config::Config;
 use crate::keep::{self, Bare};
 use crate::paths::Paths;
 use crate::problem::StartProblem;
-use crate::assemble::make_private;
 
 /// Writes everything that is kept to `writer`, as lines of JSON. Secrets stay sealed.
 ///

@@ -11,8 +11,8 @@ use switchboard_history::{Facts, Known, difference, page, show as look_up};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use tokio::time::Instant;
 
-use crate::problem::StartProblem;
 use crate::daemon::Daemon;
+use crate::problem::StartProblem;
 use crate::tenants::Tenants;
 
 /// Knows of a call what the catalog of its tenant says, once it is told where catalogs are.

@@ -25,7 +25,27 @@ pub struct Keeper {
     ids: Ids,
     window: Duration,
     losses: Losses,
+    complaint: Complaint,
     progress: Arc<Progress>,
+}
+
+/// What the log says of records that are lost: at once, and then now and then with their number.
+#[derive(Debug, Default)]
+struct Complaint {
+    said: Option<Instant>,
+    unsaid: usize,
+}
+
+impl Complaint {
+    /// How many to tell of, where it is time to.
+    fn due(&mut self, lost: usize, now: Instant) -> Option<usize> {
+        self.unsaid += lost;
+        if self.said.is_some_and(|said| now < said + AGAIN) {
+            return None;
+        }
+        self.said = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
 }
 
 /// Knows what a call was about.
@@ -67,6 +87,9 @@ const TOGETHER: usize = 250;
 /// How long to wait before a store that failed is tried again; it doubles up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// How often the log tells of records that are lost.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// How long records are still tried to be written when the daemon ends.
 const PARTING: Duration = Duration::from_secs(5);
 
@@ -88,6 +111,7 @@ impl Keeper {
             ids: Ids::new(random),
             window: config.window.as_duration(),
             losses: history.losses(),
+            complaint: Complaint::default(),
             progress: history.progress(),
         };
         (Arc::new(history), keeper)
@@ -153,7 +177,12 @@ impl Keeper {
         }
     }
 
-    async fn write_together(&self, tenant: &Tenant, calls: Vec<Named>, end: &CancellationToken) {
+    async fn write_together(
+        &mut self,
+        tenant: &Tenant,
+        calls: Vec<Named>,
+        end: &CancellationToken,
+    ) {
         let calls = Arc::new(calls);
         let Err(error) = self.insist(tenant, &calls, end).await else { return };
         let mut lost = calls.len();
@@ -165,7 +194,9 @@ impl Keeper {
             }
         }
         self.losses.add(lost as u64);
-        tracing::error!(%error, %tenant, lost, "calls could not be recorded");
+        if let Some(lost) = self.complaint.due(lost, Instant::now()) {
+            tracing::error!(%error, %tenant, lost, "calls could not be recorded");
+        }
     }
 
     /// Writes them, all or none, however long the store is away, and shows them to those who watch.

@@ -96,6 +96,19 @@ pub(crate) async fn status(context: &Context) -> Result<Status, Failure> {
     }
 }
 
+/// As [`status`], of a daemon that may be ending: it cuts whoever had just connected.
+async fn look(context: &Context) -> Result<Status, Failure> {
+    match control(context).await?.ask(&Command::Status).await {
+        Ok(Reply::Status(status)) => Ok(*status),
+        Ok(Reply::Problem(problem)) => Err(problem.into()),
+        Ok(reply) => Err(misunderstood(&reply)),
+        Err(error) if error.is_cut() => {
+            Err(Failure { code: NOT_ANSWERING.to_owned(), ..error.into() })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// A connection for calls.
 pub(crate) async fn mcp(context: &Context) -> Result<mcp::Client, Failure> {
     let connected = mcp::Client::connect(&context.paths.mcp_socket()).await;
@@ -114,7 +127,7 @@ pub(crate) async fn start(
 ) -> Result<Started, Failure> {
     let deadline = Instant::now() + limit;
     loop {
-        let failure = match status(context).await {
+        let failure = match look(context).await {
             Ok(status) if status.state == "draining" => {
                 Failure::new(NOT_ANSWERING, format!("the daemon (pid {}) is stopping", status.pid))
                     .with_hint("try again when it has stopped, or see `switchboard logs`")

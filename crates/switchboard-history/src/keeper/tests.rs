@@ -8,10 +8,11 @@ use serde_json::Value;
 use switchboard_core::store::{Change, Listed, Query, Row, Store, StoreError, Table};
 use switchboard_core::{Call, CallOutcome, Principal, Recorder as _, Standing, Tenant, Went};
 use switchboard_mcp::Method;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Audience, Facts, Keeper, Known, Ports};
+use super::{AGAIN, Audience, Complaint, Facts, Keeper, Known, Ports};
 use crate::config::HistoryConfig;
 use crate::redact::Redactor;
 
@@ -214,4 +215,12 @@ async fn what_is_written_is_told_to_those_who_watch() {
     assert_eq!(*watching.0.lock().unwrap(), ["acme one 20"]);
     end.cancel();
     running.await.unwrap();
+}
+
+#[test]
+fn the_log_tells_of_losses_at_once_and_then_of_many_together() {
+    let (mut complaint, begun) = (Complaint::default(), Instant::now());
+    assert_eq!(complaint.due(3, begun), Some(3));
+    assert_eq!(complaint.due(2, begun + AGAIN / 2), None);
+    assert_eq!(complaint.due(4, begun + AGAIN), Some(6));
 }

@@ -66,8 +66,9 @@ fn of_sqlite(result: u32, message: &str) -> Fault {
     Fault::Store(match result & 0xff {
         // SQLITE_CORRUPT, SQLITE_NOTADB.
         11 | 26 => return Fault::Damaged(told),
-        // SQLITE_BUSY, SQLITE_LOCKED: for longer than we wait. SQLITE_FULL: there may be room again.
-        5 | 6 | 13 => StoreError::Unavailable(told),
+        // SQLITE_BUSY, SQLITE_LOCKED: for longer than we wait. SQLITE_FULL, SQLITE_IOERR, which it is
+        // called where the log of a full disk cannot grow: there may be room again.
+        5 | 6 | 10 | 13 => StoreError::Unavailable(told),
         // SQLITE_TOOBIG.
         18 => StoreError::Invalid(told),
         _ => StoreError::Broken(told),

@@ -43,11 +43,25 @@ impl Pools {
         Ok(match self {
             // IMMEDIATE: another process may write as well, and a transaction that becomes a
             // writer in its middle is refused then instead of waiting.
-            Self::Sqlite { writer, .. } => {
-                Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
-            }
+            Self::Sqlite { writer, .. } => Transaction::Sqlite(begin_sqlite(writer).await?),
             Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
         })
+    }
+}
+
+/// SQLite rolls back by itself where the disk is full or fails ("Response To Errors Within A
+/// Transaction" in its documentation of BEGIN). sqlx then still counts a transaction on that
+/// connection, and begins none there ever again; another connection takes its place.
+async fn begin_sqlite(
+    writer: &SqlitePool,
+) -> Result<sqlx::Transaction<'static, Sqlite>, sqlx::Error> {
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    match writer.begin_with(BEGIN).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            writer.acquire().await?.close().await?;
+            writer.begin_with(BEGIN).await
+        }
+        begun => begun,
     }
 }
 
@@ -161,4 +175,34 @@ where
         })
     };
     kinds.iter().enumerate().map(value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Executor as _;
+    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+
+    use super::begin_sqlite;
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_rolled_back_does_not_end_all_writing() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let file = SqliteConnectOptions::new().filename(directory.path().join("store.db"));
+        let options = SqlitePoolOptions::new().max_connections(1);
+        let writer = options.connect_with(file.create_if_missing(true)).await.unwrap();
+        writer.execute("CREATE TABLE kept (value)").await.unwrap();
+        for _ in 0..3 {
+            let mut transaction = begin_sqlite(&writer).await.unwrap();
+            transaction.execute("INSERT INTO kept VALUES (1)").await.unwrap();
+            // What SQLite does by itself on a disk that is full.
+            transaction.execute("ROLLBACK").await.unwrap();
+            drop(transaction);
+        }
+        let mut transaction = begin_sqlite(&writer).await.unwrap();
+        transaction.execute("INSERT INTO kept VALUES (2)").await.unwrap();
+        transaction.commit().await.unwrap();
+        let kept: i64 =
+            sqlx::query_scalar("SELECT sum(value) FROM kept").fetch_one(&writer).await.unwrap();
+        assert_eq!(kept, 2);
+    }
 }

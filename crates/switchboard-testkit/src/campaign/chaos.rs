@@ -86,7 +86,9 @@ pub async fn run(options: &Options) -> bool {
     let mut held = watch_neighbours(&options.program, &options.server).await;
     let Some(place) = &options.postgres else {
         held &= campaign(options, None, options.length).await;
-        say(format_args!("\nnot done: the same with a PostgreSQL: none is installed (cargo xtask setup)"));
+        say(format_args!(
+            "\nnot done: the same with a PostgreSQL: none is installed (cargo xtask setup)"
+        ));
         return held;
     };
     held &= campaign(options, None, options.length / 2).await;
@@ -126,20 +128,35 @@ async fn campaign(options: &Options, place: Option<&postgres::Place>, length: Du
     broken == 0
 }
 
+/// How much later the slowest of the good may be beside the bad, and how often that is tried: a
+/// machine with others on it is late by itself now and then.
+const RATIO: (f64, usize) = (1.5, 3);
+
 async fn watch_neighbours(program: &Path, server: &Server) -> bool {
-    let mut daemon = Daemon::new(program);
-    match neighbours::compare(&mut daemon, server, WATCHED).await {
-        Ok(seen) => {
-            say(&seen);
-            let wrong = seen.undisturbed.wrong.iter().chain(&seen.disturbed.wrong);
-            wrong.clone().take(5).for_each(|wrong| say(format_args!("   WRONG: {wrong}")));
-            wrong.count() == 0
+    let (most, tries) = RATIO;
+    for _ in 0..tries {
+        let mut daemon = Daemon::new(program);
+        let seen = match neighbours::compare(&mut daemon, server, WATCHED).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                say(format_args!("BROKEN: {error}\n\nthe log:\n{}", daemon.log()));
+                return false;
+            }
+        };
+        say(&seen);
+        let wrong = || seen.undisturbed.wrong.iter().chain(&seen.disturbed.wrong);
+        wrong().take(5).for_each(|wrong| say(format_args!("   WRONG: {wrong}")));
+        if wrong().next().is_some() {
+            return false;
         }
-        Err(error) => {
-            say(format_args!("BROKEN: {error}\n\nthe log:\n{}", daemon.log()));
-            false
+        if seen.ratio() <= most {
+            return true;
         }
     }
+    say(format_args!(
+        "BROKEN: neighbours of bad servers are more than {most} times as slow, {tries} times"
+    ));
+    false
 }
 
 impl Stage {
@@ -346,8 +363,12 @@ fn config(server: &Server, mark: &str, networks: &[Network], seed: u64) -> Strin
     // Short, so that what hangs is over within a step.
     let more = "start = \"eager\"\ntimeout = \"3s\"\nstart_timeout = \"5s\"\nqueue.wait = \"5s\"\n\
                 breaker.open = \"1s\"\nbreaker.open_limit = \"2s\"";
-    for number in 0..GOOD.0 {
-        config.push_str(&server.stdio(&format!("good{number}"), &Plan::default(), mark, more));
+    // Each way there is to share a server.
+    let ways =
+        ["", "pool = { min = 2, max = 4 }", "sharing = \"per_session\"", "sharing = \"auto\""];
+    for (number, way) in (0..GOOD.0).zip(ways) {
+        let more = format!("{more}\n{way}");
+        config.push_str(&server.stdio(&format!("good{number}"), &Plan::default(), mark, &more));
     }
     config.push_str(&server.stdio("mixed", &Plan::mixed(seed), mark, more));
     for (number, network) in networks.iter().enumerate() {

@@ -94,8 +94,7 @@ async fn run(place: &Place) -> Result<Child, String> {
     loop {
         let mut command = Command::new(&place.program);
         command.args(&place.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut process =
-            command.spawn().map_err(|error| format!("{}: {error}", place.program))?;
+        let mut process = command.spawn().map_err(|error| format!("{}: {error}", place.program))?;
         while process.try_wait().map_err(|error| error.to_string())?.is_none() {
             if TcpStream::connect((Ipv4Addr::LOCALHOST, place.port)).is_ok() {
                 return Ok(process);

@@ -28,7 +28,7 @@ const LINES: usize = 20;
 
 /// By how much the lowest of the end may be above the lowest after the warm-up.
 const DESCRIPTORS: usize = 8;
-const MEMORY_KIB: u64 = 12 << 10;
+const MEMORY_KIB: u64 = 4 << 10;
 
 pub struct Options {
     pub program: PathBuf,

@@ -1,6 +1,7 @@
 //! One connection for everybody, and nothing left behind.
 
 use std::io::Write as _;
+use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,23 @@ fn a_daemon_that_is_killed_leaves_nothing_behind_and_starts_again() {
     home.start();
     let result = home.call("counting__echo", &json!({ "x": 1 }));
     assert!(result["content"][0]["text"].as_str().unwrap().contains("\"x\": 1"), "{result}");
+}
+
+/// The system closes the sockets of a daemon that was killed one after the other, and whoever comes
+/// to the control socket meanwhile is cut.
+#[test]
+fn a_start_that_meets_a_dying_daemon_starts_another() {
+    let home = home("");
+    let socket = home.path("s/default/control.sock");
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let listener = UnixListener::bind(&socket).unwrap();
+    let dying = std::thread::spawn(move || {
+        drop(listener.accept().unwrap());
+        drop(listener);
+    });
+    home.start();
+    dying.join().unwrap();
+    home.wait_for("counting", "ready");
 }
 
 #[test]

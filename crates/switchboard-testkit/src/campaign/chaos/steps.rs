@@ -67,7 +67,8 @@ pub(super) const STEPS: &[Step] = &[
     step("freeze daemon", |stage| Box::pin(freeze_daemon(stage))),
     step("kill daemon", |stage| Box::pin(kill_daemon(stage))).cuts(),
     step("reload", |stage| Box::pin(reload(stage))),
-    step("restart", |stage| Box::pin(restart(stage))).cuts(),
+    // What comes over a connection that is being drained is told to come again.
+    step("restart", |stage| Box::pin(restart(stage))).cuts().refuses(),
     step("no descriptors", |stage| Box::pin(exhaust_descriptors(stage))).cuts().refuses(),
     step("no memory", |stage| Box::pin(exhaust_memory(stage))).cuts().refuses(),
     step("locked store", |stage| Box::pin(lock_store(stage))).needs(Need::Sqlite),
