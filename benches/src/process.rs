@@ -21,9 +21,20 @@ pub(crate) fn cpu(pids: &[u32]) -> Result<Duration> {
     Ok(TICK * total)
 }
 
-/// Resident memory, in KiB.
-pub(crate) fn resident_kib(pid: u32) -> Result<u64> {
+/// What a process has in memory, in KiB.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Memory {
+    /// Its own: nobody else has it, and the system cannot drop it.
+    pub own: u64,
+    /// With what is mapped of the program, in pieces as large as the system likes to read files in.
+    pub resident: u64,
+}
+
+pub(crate) fn memory(pid: u32) -> Result<Memory> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+    let kib = |name: &'static str| -> Result<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context(name)?;
+        Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+    };
+    Ok(Memory { own: kib("RssAnon:")?, resident: kib("VmRSS:")? })
 }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use crate::load::Sample;
+use crate::process::Memory;
 
 #[derive(Default)]
 pub(crate) struct Table {
@@ -56,17 +57,19 @@ impl Table {
 pub(crate) struct AtRest {
     pub lazy: usize,
     pub ready: Duration,
-    pub resident_kib: u64,
+    pub memory: Memory,
 }
 
 impl AtRest {
     pub(crate) fn render(&self) -> String {
+        let mib = |kib: u64| f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) / 1024.0;
         format!(
-            "`switchboard start` with {} lazy upstreams returns after {:.1} ms; resident memory at \
-             rest {:.1} MiB\n",
+            "`switchboard start` with {} lazy upstreams returns after {:.1} ms; memory at rest {:.1} MiB \
+             of its own, {:.1} MiB with what is mapped of the program\n",
             self.lazy,
             self.ready.as_secs_f64() * 1e3,
-            f64::from(u32::try_from(self.resident_kib).unwrap_or(u32::MAX)) / 1024.0,
+            mib(self.memory.own),
+            mib(self.memory.resident),
         )
     }
 }

@@ -202,10 +202,10 @@ pub(crate) async fn at_rest(program: &Path, lazy: usize, starts: usize) -> Resul
         home.run(&["start"]).await?;
         times.push(started.elapsed());
         let pid = home.status().await?["pid"].as_u64().context("pid")?;
-        memory.push(process::resident_kib(u32::try_from(pid)?)?);
+        memory.push(process::memory(u32::try_from(pid)?)?);
         home.run(&["stop"]).await?;
     }
     times.sort_unstable();
     memory.sort_unstable();
-    Ok(AtRest { lazy, ready: times[times.len() / 2], resident_kib: memory[memory.len() / 2] })
+    Ok(AtRest { lazy, ready: times[times.len() / 2], memory: memory[memory.len() / 2] })
 }

@@ -51,12 +51,13 @@ fn tools() -> Vec<Value> {
     ["echo"].into_iter().chain(faults).map(tool).collect()
 }
 
-/// The fault that a call meets: the one it asks for, or one by chance.
+/// The fault that a request meets: the one that a call asks for, or one by chance.
 fn fault(plan: &Plan, message: &Value, random: &mut Random) -> Option<Fault> {
-    if message["method"] != "tools/call" {
+    let is_call = message["method"] == "tools/call";
+    if message.get("id").is_none() || !(is_call || plan.everywhere) {
         return None;
     }
-    let asked = message["params"]["name"].as_str().and_then(Fault::named);
+    let asked = message["params"]["name"].as_str().filter(|_| is_call).and_then(Fault::named);
     asked.or_else(|| plan.draw(random))
 }
 

@@ -22,6 +22,8 @@ const NEEDS: &[Need] = &[
     },
     // A client of the HTTP listener that knows nothing of MCP.
     Need { package: "curl", present: || process::is_on_path("curl") },
+    // Gives one daemon a wall clock of its own, which `chaos` moves.
+    Need { package: "faketime", present: || process::is_on_path("faketime") },
     // mcp-server-git works on a repository.
     Need { package: "git", present: || process::is_on_path("git") },
     // Unpacks what `xtask/peers/package-lock.json` names.

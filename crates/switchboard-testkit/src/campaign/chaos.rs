@@ -5,6 +5,7 @@
 
 mod steps;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -198,7 +199,7 @@ impl Stage {
     fn impossible(&self) -> Vec<(&'static str, &'static str)> {
         let mut left_out = Vec::new();
         if !self.has_clock {
-            left_out.push(("the wall clock", "it takes libfaketime (Debian: faketime)"));
+            left_out.push(("the wall clock", "it takes libfaketime (cargo xtask setup)"));
         }
         if self.disk.is_none() {
             left_out.push(("a full disk", "only root may mount a small file system"));
@@ -305,12 +306,17 @@ impl Stage {
             }
         }
         let mut last = self.daemon.census();
+        // Children come and go with the sessions of clients: those that are missing now have to be
+        // forgotten or back, while others are on their way.
+        let mut awaited: BTreeSet<String> = last.missing().into_iter().map(str::to_owned).collect();
         let settled = within(SETTLING, || {
             last = self.daemon.census();
-            last.is_settled()
+            let missing = last.missing();
+            awaited.retain(|child| missing.contains(&child.as_str()));
+            last.strays.is_empty() && awaited.is_empty()
         });
         if !settled.await {
-            return Err(format!("alive is not owned: {last}"));
+            return Err(format!("alive is not owned: {last}; awaited: {awaited:?}"));
         }
         self.records_again(deadline).await
     }

@@ -64,6 +64,8 @@ pub struct Plan {
     pub crash_every: Option<Duration>,
     /// Of a thousand starts, how many end before anything was read.
     pub crash_at_start: u64,
+    /// Whether `initialize`, lists and pings meet faults by chance as well as calls.
+    pub everywhere: bool,
     /// Of a thousand calls, how many meet each fault.
     pub chances: Vec<(Fault, u64)>,
 }
@@ -75,6 +77,7 @@ impl Plan {
         delay: Duration::ZERO,
         crash_every: None,
         crash_at_start: 0,
+        everywhere: false,
         chances: Vec::new(),
     };
 
@@ -85,7 +88,7 @@ impl Plan {
     /// Every fault now and then.
     pub fn mixed(seed: u64) -> Self {
         let chances = Fault::ALL.iter().map(|(fault, _)| (*fault, 4)).collect();
-        Self { seed, chances, crash_at_start: 100, ..Self::default() }
+        Self { seed, chances, crash_at_start: 100, everywhere: true, ..Self::default() }
     }
 
     #[must_use]
@@ -118,6 +121,9 @@ impl fmt::Display for Plan {
         if let Some(time) = self.crash_every {
             write!(f, " crash_every={}", time.as_millis())?;
         }
+        if self.everywhere {
+            write!(f, " everywhere=1")?;
+        }
         self.chances.iter().try_for_each(|(fault, chance)| write!(f, " {}={chance}", fault.name()))
     }
 }
@@ -136,6 +142,7 @@ impl FromStr for Plan {
                 "delay" => plan.delay = Duration::from_millis(value),
                 "crash_every" => plan.crash_every = Some(Duration::from_millis(value)),
                 "crash_at_start" => plan.crash_at_start = value,
+                "everywhere" => plan.everywhere = value != 0,
                 name => plan.chances.push((Fault::named(name).ok_or_else(wrong)?, value)),
             }
         }
