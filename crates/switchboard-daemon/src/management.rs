@@ -19,11 +19,11 @@ use switchboard_policy::Text;
 use switchboard_upstream::{Environment, Events, Settings, Status, Upstream};
 use tokio::sync::Notify;
 
+use crate::clock::now;
+use crate::daemon::Daemon;
 use crate::explain::explain;
 use crate::fleet::Fleet;
 use crate::rules;
-use crate::clock::now;
-use crate::daemon::Daemon;
 
 /// The daemon, for the management surface. It is held by what the daemon holds.
 pub(crate) struct Management {
@@ -240,6 +240,9 @@ impl Operations for Management {
     async fn changed(&self, tenant: &Tenant, area: Area) {
         let Ok(daemon) = self.daemon() else { return };
         let tenant = tenant.clone();
+        if let Some(tenants) = daemon.tenants.get() {
+            tenants.changed(&tenant);
+        }
         let tasks = daemon.environment.tasks.clone();
         // On its own: what was written has to hold also where whoever wrote it does not wait.
         let done = tasks.spawn(async move {
