@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
-use switchboard_admin::{Admin, Body};
+use switchboard_admin::{Admin, Body, Whose};
 use switchboard_auth::{Answer, me, metadata_address, resource_path};
 use switchboard_core::{Challenge, Denied, Effect, Principal, Reason, scopes};
 use switchboard_listen::http::{Access, Annex, AnnexBody, ClientAddress, Visit};
@@ -119,12 +119,14 @@ impl Beside {
         request: &Request<Bytes>,
     ) -> Response<AnnexBody> {
         let Some(front) = &visit.front else { return whole(StatusCode::NOT_FOUND, &json!({})) };
-        let subject = Arc::clone(&principal.subject);
+        let by = principal.clone();
         let Alone { method, answer } = answer_alone(front, principal, request.body().clone()).await;
         let Some(method) = method else { return json_text(StatusCode::BAD_REQUEST, answer) };
         let answer = Bytes::from(answer);
         let messages = (request.body().clone(), answer.clone());
-        self.watchers.show_messages((&visit.tenant, &subject), method, messages);
+        let scopes = by.standing.scopes.as_deref();
+        let whose = Whose { tenant: &visit.tenant, subject: &by.subject, scopes };
+        self.watchers.show_messages(whose, method, messages);
         json_text(StatusCode::OK, answer)
     }
 }
