@@ -11,7 +11,7 @@ use crate::body::{self, Body};
 use crate::desk::{Desk, Ports};
 use crate::facts;
 use crate::fault::Fault;
-use crate::feed::{self, Activity, Feed};
+use crate::feed::{self, Activity, Feed, Whose};
 use crate::graphql::Graph;
 use crate::live::{Event, Live};
 use crate::rest::Rest;
@@ -114,7 +114,7 @@ impl Admin {
     /// when the first of them reads it; `weight` is about how long that is.
     pub fn publish(
         &self,
-        whose: (&Tenant, &str),
+        whose: Whose<'_>,
         weight: usize,
         show: impl FnOnce() -> Activity + Send + 'static,
     ) {

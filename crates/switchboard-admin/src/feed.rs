@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::body::{self, Body};
 use crate::desk::Desk;
 use crate::fault::Fault;
+pub use crate::feed::ring::Whose;
 use crate::feed::ring::{Ring, Text};
 use crate::feed::stream::Watcher;
 use crate::moment::{Moment, micros};
@@ -58,14 +59,14 @@ impl Feed {
 
     pub(crate) fn publish(
         &self,
-        (tenant, subject): (&Tenant, &str),
+        whose: Whose<'_>,
         weight: usize,
         show: impl FnOnce() -> Activity + Send + 'static,
         now: Moment,
     ) {
         let text =
             |number| -> Text { LazyLock::new(Box::new(move || written(show(), &now, number))) };
-        let woken = self.lock(|ring| ring.publish(tenant, subject, ENVELOPE + weight, text));
+        let woken = self.lock(|ring| ring.publish(whose, ENVELOPE + weight, text));
         // `notify_one` is remembered where nobody waits at the moment.
         woken.iter().for_each(|waiter| waiter.notify_one());
     }
@@ -80,9 +81,10 @@ impl Feed {
         let seat = self.seats.take(&desk.access.principal)?;
         let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
         let waiter = Arc::new(Notify::new());
-        let (tenant, subject) = (desk.tenant(), desk.subject());
+        let scopes = desk.access.principal.standing.scopes.as_deref();
+        let whose = Whose { tenant: desk.tenant(), subject: desk.subject(), scopes };
         let own = (Arc::clone(&waiter), (desk.ports.clock)());
-        let opened = self.lock(|ring| ring.open(tenant, subject, last, own));
+        let opened = self.lock(|ring| ring.open(whose, last, own));
         let watcher = Watcher {
             client: opened.client,
             feed: self.clone(),

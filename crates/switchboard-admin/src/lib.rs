@@ -41,7 +41,7 @@ pub use explained::{
     ExplainedTrouble,
 };
 pub use fault::Fault;
-pub use feed::Activity;
+pub use feed::{Activity, Whose};
 pub use live::Event;
 pub use moment::Moment;
 pub use operations::{

@@ -23,8 +23,8 @@ pub fn me(principal: &Principal) -> Value {
     if let Some(expires) = standing.expires {
         claims["exp"] = seconds(expires).into();
     }
-    if let Some(rate) = standing.rate {
-        claims["rate"] = rate.get().into();
+    if let Some(rate) = &standing.rate {
+        claims["rate"] = rate.per_minute.get().into();
     }
     claims
 }

@@ -131,6 +131,11 @@ impl Gateway {
     }
 
     /// The port under which things are sealed that come back from clients.
+    /// The time of the wall as limits know it, in seconds since 1970, for what is said beside them.
+    pub fn wall(&self) -> u64 {
+        self.limits.wall()
+    }
+
     pub fn seal(&self) -> &Arc<dyn Seal> {
         &self.seal
     }

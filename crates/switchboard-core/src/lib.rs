@@ -42,7 +42,7 @@ pub use login::{Admitted, Challenge, Credentials, Denied, Login, Reason};
 pub use name::{NAME_LIMIT, Prefix, PrefixError, exposed_name};
 pub use peer::{CallerId, Context, Notification, Peer, Request, Response, Session};
 pub use policy::{Action, Area, Decision, Effect, Policy, Wish};
-pub use principal::{ADMIN, Entitled, Method as LoginMethod, OWNER, Principal, Standing};
+pub use principal::{ADMIN, Entitled, KeyRate, Method as LoginMethod, OWNER, Principal, Standing};
 pub use record::{Call, CallOutcome, Recorder, Trail, Try, Went, is_recorded};
 pub use seal::{Purpose, Seal};
 pub use tasks::TaskChanges;

@@ -5,6 +5,8 @@
 //! [`Rate`] (a token bucket, [`Buckets`]), quotas of a day or a month (a ledger that is written
 //! down in batches), and a number of calls at once, which are waited for in turn.
 //!
+//! A credential may bring a rate of its own, which holds beside the rules ([`Limits::admit_key`]).
+//!
 //! Rules stand in the configuration, and a tenant may keep more in the store for its own principals
 //! ([`StoredLimits`]).
 //!
@@ -16,6 +18,7 @@
 #[cfg(test)]
 mod book;
 mod buckets;
+mod keys;
 mod ledger;
 mod limits;
 mod pattern;

@@ -30,10 +30,19 @@ pub struct Standing {
     pub roles: Vec<Arc<str>>,
     /// What the credential is limited to; `None` where it is not.
     pub scopes: Option<Vec<Arc<str>>>,
-    /// Requests a minute that the credential is good for; `None` where it sets no limit.
-    pub rate: Option<NonZeroU32>,
+    /// `None` where the credential sets no limit.
+    pub rate: Option<KeyRate>,
     /// When the credential ends.
     pub expires: Option<SystemTime>,
+}
+
+/// How fast a credential may be used, by whoever holds it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyRate {
+    /// What tells the credential apart in its tenant: several may act as one principal, and each
+    /// has its own rate.
+    pub key: Arc<str>,
+    pub per_minute: NonZeroU32,
 }
 
 /// How it was proved.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
-use switchboard_admin::{Admin, Body};
+use switchboard_admin::{Admin, Body, Whose};
 use switchboard_auth::{Answer, me, metadata_address, resource_path};
+use switchboard_core::limit::{Limits, Verdict};
 use switchboard_core::{Challenge, Denied, Effect, Principal, Reason, scopes};
 use switchboard_listen::http::{Access, Annex, AnnexBody, ClientAddress, Visit};
-use switchboard_listen::{Alone, answer_alone};
+use switchboard_listen::{Alone, Asker, answer_alone};
 
 use crate::identity::Identity;
 use crate::watchers::Watchers;
@@ -21,6 +22,7 @@ pub(crate) struct Beside {
     pub admin: Arc<Admin>,
     /// Who is shown what was posted to the path of the feed.
     pub watchers: Arc<Watchers>,
+    pub limits: Arc<Limits>,
     /// `http` or `https`, for addresses of our own.
     pub scheme: &'static str,
 }
@@ -50,8 +52,8 @@ impl Annex for Beside {
             (None, &Method::GET, path) => self.metadata(path, &request),
             (Some(caller), &Method::GET, "/me") => whole(StatusCode::OK, &me(&caller.principal)),
             (Some(caller), &Method::POST, "/sse") => {
-                let principal = caller.principal.clone();
-                self.call(principal, &visit, &request).await
+                let (principal, bounds) = (caller.principal.clone(), visit.bounds.clone());
+                self.call(Asker { principal, address: from, bounds }, &visit, &request).await
             }
             // What is kept first makes a tenant, which is for whoever runs the daemon: who was let in
             // before a tenant was removed does not bring it back.
@@ -59,6 +61,10 @@ impl Annex for Beside {
                 whole(StatusCode::NOT_FOUND, &json!({ "detail": "Not Found" }))
             }
             (Some(caller), _, _) => {
+                let left = match self.limits.admit_key(&caller.principal) {
+                    Ok(left) => left,
+                    Err(verdict) => return hurried(&verdict),
+                };
                 let step_up = self.step_up(&caller.principal, &request);
                 let mut answer =
                     self.admin.respond(&caller.principal, &visit.tenant, request).await;
@@ -66,6 +72,7 @@ impl Annex for Beside {
                 {
                     answer.headers_mut().insert(header::WWW_AUTHENTICATE, step_up);
                 }
+                tell(&mut answer, left.as_ref());
                 answer.map(|body| match body {
                     Body::Whole(bytes) => AnnexBody::Whole(bytes),
                     Body::Stream(stream) => AnnexBody::Stream(stream),
@@ -114,19 +121,49 @@ impl Beside {
     /// A single request on the path of the feed: answered, and shown to the streams of the caller.
     async fn call(
         &self,
-        principal: Principal,
+        asker: Asker,
         visit: &Visit,
         request: &Request<Bytes>,
     ) -> Response<AnnexBody> {
         let Some(front) = &visit.front else { return whole(StatusCode::NOT_FOUND, &json!({})) };
-        let subject = Arc::clone(&principal.subject);
-        let Alone { method, answer } = answer_alone(front, principal, request.body().clone()).await;
+        let by = asker.principal.clone();
+        let alone = answer_alone(front, asker, request.body().clone()).await;
+        let Alone { method, answer, notice, is_busy } = alone;
         let Some(method) = method else { return json_text(StatusCode::BAD_REQUEST, answer) };
         let answer = Bytes::from(answer);
         let messages = (request.body().clone(), answer.clone());
-        self.watchers.show_messages((&visit.tenant, &subject), method, messages);
-        json_text(StatusCode::OK, answer)
+        let scopes = by.standing.scopes.as_deref();
+        let whose = Whose { tenant: &visit.tenant, subject: &by.subject, scopes };
+        self.watchers.show_messages(whose, method, messages);
+        let verdict = notice.read();
+        let status = match verdict {
+            _ if is_busy => StatusCode::SERVICE_UNAVAILABLE,
+            Some(verdict) if !verdict.is_allowed => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::OK,
+        };
+        let mut response = json_text(status, answer);
+        if is_busy {
+            response.headers_mut().insert(header::RETRY_AFTER, 1.into());
+        }
+        tell(&mut response, verdict);
+        response
     }
+}
+
+/// Writes what the limits said into the head of an answer.
+fn tell<B>(response: &mut Response<B>, verdict: Option<&Verdict>) {
+    for (name, value) in verdict.map(Verdict::headers).unwrap_or_default() {
+        let value = HeaderValue::try_from(value).expect("names of rules are visible ASCII");
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// What somebody gets whose key is used faster than it may be.
+fn hurried(verdict: &Verdict) -> Response<AnnexBody> {
+    let detail = json!({ "detail": format!("too many requests: {verdict}") });
+    let mut response = whole(StatusCode::TOO_MANY_REQUESTS, &detail);
+    tell(&mut response, Some(verdict));
+    response
 }
 
 /// The answer to who wants to log in (RFC 6749, section 5.1: nobody keeps it).
@@ -134,8 +171,15 @@ fn said(answer: &Answer) -> Response<AnnexBody> {
     let status = StatusCode::from_u16(answer.status).expect("a status that HTTP knows");
     let mut response = whole(status, &answer.body);
     if let Some(wait) = answer.retry_after {
-        let seconds = HeaderValue::from(wait.as_secs() + 1);
-        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        let seconds = wait.as_secs() + 1;
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, seconds.into());
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            // What there is at most is not told: it would say how many guesses there are.
+            let left = HeaderValue::try_from(format!("\"logins\";r=0;t={seconds}"));
+            headers.insert("ratelimit", left.expect("visible ASCII"));
+            headers.insert("x-ratelimit-remaining", 0.into());
+        }
     }
     response
 }

@@ -240,6 +240,9 @@ impl Operations for Management {
     async fn changed(&self, tenant: &Tenant, area: Area) {
         let Ok(daemon) = self.daemon() else { return };
         let tenant = tenant.clone();
+        if let Some(tenants) = daemon.tenants.get() {
+            tenants.changed(&tenant);
+        }
         let tasks = daemon.environment.tasks.clone();
         // On its own: what was written has to hold also where whoever wrote it does not wait.
         let done = tasks.spawn(async move {

@@ -281,6 +281,7 @@ fn beside(daemon: &Arc<Daemon>, tasks: &TaskTracker) -> Beside {
         identity: Arc::clone(&daemon.identity),
         admin,
         watchers: Arc::clone(&daemon.middle.watchers),
+        limits: Arc::clone(&daemon.middle.limits),
         scheme: daemon.started_with.http.scheme(),
     }
 }

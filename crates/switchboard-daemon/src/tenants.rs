@@ -4,6 +4,9 @@
 //! together when it is first addressed and taken apart when nobody has addressed it for a while, so
 //! that a thousand tenants cost what those cost that are there.
 
+mod opening;
+mod unknown;
+
 use std::collections::HashMap;
 use std::fs::DirBuilder;
 use std::io;
@@ -29,6 +32,8 @@ use crate::keep::Kept;
 use crate::middle::Middle;
 use crate::plan::{Plan, PlannedUpstream};
 use crate::rules;
+use crate::tenants::opening::{Open, Opening};
+use crate::tenants::unknown::Unknown;
 
 /// All tenants but the default one.
 pub(crate) struct Tenants {
@@ -36,7 +41,8 @@ pub(crate) struct Tenants {
     store: Arc<dyn Store>,
     config: TenantsConfig,
     /// What serves those that were addressed, or will when it is put together.
-    open: Mutex<HashMap<Tenant, Arc<OnceCell<Arc<Residence>>>>>,
+    open: Open<Residence>,
+    unknown: Unknown,
 }
 
 /// What the parts of every tenant are made of.
@@ -71,7 +77,7 @@ const ROUND: Duration = Duration::from_secs(30);
 impl Tenants {
     pub(crate) fn new(kit: Kit, config: TenantsConfig) -> Self {
         let store = Arc::clone(&kit.kept.store);
-        Self { kit, store, config, open: Mutex::default() }
+        Self { kit, store, config, open: Open::default(), unknown: Unknown::default() }
     }
 
     /// What serves `tenant`, put together if it is not yet; `None` where there is no such tenant.
@@ -79,29 +85,29 @@ impl Tenants {
         &self,
         tenant: &Tenant,
     ) -> Result<Option<Arc<Residence>>, StoreError> {
-        let cell = Arc::clone(self.open().entry(tenant.clone()).or_default());
-        if let Some(residence) = cell.get() {
-            residence.touch();
-            return Ok(Some(Arc::clone(residence)));
-        }
-        let settled = cell.get_or_try_init(|| self.settle(tenant)).await;
+        let opening = Opening::of(&self.open, tenant);
+        let asked = Instant::now();
+        let settled = match opening.cell().get() {
+            Some(residence) => Ok(residence),
+            None if self.unknown.has(tenant) => return Ok(None),
+            None => opening.cell().get_or_try_init(|| self.settle(tenant)).await,
+        };
         match settled {
             Ok(residence) => {
                 residence.touch();
                 Ok(Some(Arc::clone(residence)))
             }
-            Err(unsettled) => {
-                // Whoever waits for the same cell tries for themselves.
-                let mut open = self.open();
-                if open.get(tenant).is_some_and(|other| other.get().is_none()) {
-                    open.remove(tenant);
-                }
-                match unsettled {
-                    Unsettled::Unknown => Ok(None),
-                    Unsettled::Store(error) => Err(error),
-                }
+            Err(Unsettled::Unknown) => {
+                self.unknown.note(tenant, asked);
+                Ok(None)
             }
+            Err(Unsettled::Store(error)) => Err(error),
         }
+    }
+
+    /// Something is kept of `tenant` now, or another thing than before.
+    pub(crate) fn changed(&self, tenant: &Tenant) {
+        self.unknown.forget(tenant);
     }
 
     /// Brings what serves `tenant` up to what the store says, if it is served at all.
@@ -338,7 +344,8 @@ impl Tenants {
             })
             .collect();
         idlest.sort_by_key(|(used, ..)| *used);
-        let surplus = open.len().saturating_sub(self.config.served);
+        let served = open.values().filter(|cell| cell.initialized()).count();
+        let surplus = served.saturating_sub(self.config.served);
         let mut leaving = Vec::new();
         for (place, (used, tenant, residence)) in idlest.into_iter().enumerate() {
             if place < surplus || used.elapsed() >= idle {

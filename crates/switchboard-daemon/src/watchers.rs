@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use switchboard_admin::{Activity, Admin, Event};
+use switchboard_admin::{Activity, Admin, Event, Whose};
 use switchboard_core::store::Row;
 use switchboard_core::{Area, Call, Recorder, Tenant};
 use switchboard_history::{Audience, History, Shown, Veil};
@@ -56,7 +56,8 @@ impl Watchers {
         let sight = self.veil.sight(call);
         let (own, of_tenant) = (Arc::clone(self), tenant.clone());
         let (method, name) = (call.method.clone(), call.name.clone());
-        admin.publish((tenant, subject), sight.weight(), move || {
+        let scopes = call.principal.standing.scopes.as_deref();
+        admin.publish(Whose { tenant, subject, scopes }, sight.weight(), move || {
             let schema = own.catalogs.about(&of_tenant, &method, &name).schema;
             activity(&method, own.veil.show(&sight, schema.as_ref()))
         });
@@ -65,15 +66,15 @@ impl Watchers {
     /// Shows a request and its answer that came as messages, on the path of the feed.
     pub(crate) fn show_messages(
         self: &Arc<Self>,
-        (tenant, subject): (&Tenant, &str),
+        whose: Whose<'_>,
         method: Method,
         messages: (impl AsRef<[u8]> + Send + 'static, impl AsRef<[u8]> + Send + 'static),
     ) {
         let Some(admin) = self.admin.get() else { return };
         let (request, answer) = messages;
         let weight = request.as_ref().len() + answer.as_ref().len();
-        let (own, of_tenant) = (Arc::clone(self), tenant.clone());
-        admin.publish((tenant, subject), weight, move || {
+        let (own, of_tenant) = (Arc::clone(self), whose.tenant.clone());
+        admin.publish(whose, weight, move || {
             let (request, answer) = (request.as_ref(), answer.as_ref());
             let name = serde_json::from_slice::<serde_json::Value>(request).ok();
             let name = name.as_ref().and_then(|it| it.pointer("/params/name")?.as_str());

@@ -1,6 +1,7 @@
 //! Requests that belong to no session, as clients of the daemon engine before us send them: one
 //! message there, one answer back, nothing before and nothing beside.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,10 +12,20 @@ use switchboard_mcp::{
     ClientCapabilities, Incoming, Json, Method, ProtocolVersion, RpcError, code, encode,
 };
 
+use crate::bounds::{Bounds, busy};
 use crate::front::{Asked, Caller, Front, is_of_sessions};
 
 /// What the engine spoke; its clients know no other.
 const VERSION: ProtocolVersion = ProtocolVersion::V2024_11_05;
+
+/// Who sends a request that stands for itself.
+pub struct Asker {
+    pub principal: Principal,
+    /// Where they are in the network.
+    pub address: Option<IpAddr>,
+    /// What they share with all other clients.
+    pub bounds: Bounds,
+}
 
 /// One request, and what is answered.
 pub struct Alone {
@@ -22,39 +33,55 @@ pub struct Alone {
     pub method: Option<Method>,
     /// As it is sent.
     pub answer: Vec<u8>,
+    /// What the limits said of it.
+    pub notice: Arc<Notice>,
+    /// Whether it was not looked at, because too many others are under way.
+    pub is_busy: bool,
+}
+
+impl Alone {
+    /// One that never came to the limits.
+    fn unasked(method: Option<Method>, answer: Vec<u8>) -> Self {
+        Self { method, answer, notice: Arc::default(), is_busy: false }
+    }
 }
 
 /// Answers a message for itself. Nobody hears of anything but the answer, and nobody is asked
 /// anything. Whoever calls this shows the answer to those who watch.
-pub fn answer_alone(
-    front: &Arc<Front>,
-    principal: Principal,
-    message: Bytes,
-) -> BoxFuture<'_, Alone> {
+pub fn answer_alone(front: &Arc<Front>, asker: Asker, message: Bytes) -> BoxFuture<'_, Alone> {
     // Boxed so that all of it is compiled here, and not where it is awaited.
-    Box::pin(answer(front, principal, message))
+    Box::pin(answer(front, asker, message))
 }
 
-async fn answer(front: &Arc<Front>, principal: Principal, message: Bytes) -> Alone {
+async fn answer(front: &Arc<Front>, asker: Asker, message: Bytes) -> Alone {
     let (id, method, params) = match Incoming::decode(message) {
         Ok(Incoming::Request { id, method, params }) => (id, method, params),
         Ok(Incoming::Notification { .. } | Incoming::Response { .. }) => {
             let error = RpcError::new(code::INVALID_REQUEST, "the message is no request");
-            return Alone { method: None, answer: encode::error(None, &error) };
+            return Alone::unasked(None, encode::error(None, &error));
         }
         Err(refusal) => {
             let answer = encode::error(refusal.id.as_ref(), &refusal.error);
-            return Alone { method: None, answer };
+            return Alone::unasked(None, answer);
         }
     };
-    let outcome = match Asked::read(method.clone(), params) {
-        Ok(mut asked) => {
-            asked.is_shown = true;
-            ask(front, principal, asked).await
-        }
-        Err(error) => Err(error),
+    let mut asked = match Asked::read(method.clone(), params) {
+        Ok(asked) => asked,
+        Err(error) => return Alone::unasked(Some(method), encode::error(Some(&id), &error)),
     };
-    Alone { method: Some(method), answer: encode::outcome(&id, &outcome) }
+    match asker.bounds.slot(&asker.principal) {
+        Ok(slot) => asked.slot = Some(slot),
+        Err(why) => {
+            let answer = encode::error(Some(&id), &busy(why.to_string()));
+            return Alone { is_busy: true, ..Alone::unasked(Some(method), answer) };
+        }
+    }
+    asked.is_shown = true;
+    asked.address = asker.address;
+    let (asked, notice) = noticed(asked);
+    let outcome = ask(front, asker.principal, asked).await;
+    let answer = encode::outcome(&id, &outcome);
+    Alone { method: Some(method), answer, notice, is_busy: false }
 }
 
 /// The same for a request that was looked at.

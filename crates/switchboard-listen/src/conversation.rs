@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use opening::{modern_version, unsupported};
 pub(crate) use outgoing::{Outgoing, QUEUE};
 
+use crate::bounds::Bounds;
 use crate::callback::Callbacks;
 use crate::conversation::opening::Opening;
 use crate::front::Front;
@@ -40,7 +41,7 @@ pub(crate) struct Terms {
     /// Requests under way at once; more are refused as busy.
     pub in_flight: usize,
     /// The requests under way of all clients, where the conversation shares a listener.
-    pub shared: Option<Arc<Semaphore>>,
+    pub shared: Option<Bounds>,
     /// Whether 2026-07-28 may be spoken.
     pub stateless: bool,
     /// How fast messages are read.

@@ -11,13 +11,13 @@ use switchboard_mcp::{
     ClientCapabilities, Envelope, Era, Hint, Json, LogLevel, Members, Method, Object,
     ProtocolVersion, RpcError, Scope, code, to_client,
 };
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::callback::Callbacks;
 use crate::meter::{Meter, Unmetered};
 use crate::park::Parking;
+use crate::shares::Share;
 
 /// What listeners share.
 pub struct Front {
@@ -53,7 +53,7 @@ pub(crate) struct Asked {
     pub params: Option<Json>,
     pub envelope: Envelope,
     /// Its place among the requests under way, where they are counted; free when it is answered.
-    pub slot: Option<OwnedSemaphorePermit>,
+    pub slot: Option<Share>,
     /// Where the client is in the network.
     pub address: Option<IpAddr>,
     /// Hears what the limits say, where somebody wants to know.

@@ -60,6 +60,7 @@ use crate::http::sessions::Sessions;
 use crate::http::sse::Streams;
 use crate::http::tenants::{Directory, Target};
 use crate::http::tls::Tls;
+use crate::shares::NoShare;
 use crate::steady::Steady;
 
 /// What operators ask, and what is counted for them.
@@ -166,6 +167,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// timers of requests are not the first.
 const BEAT: Duration = Duration::from_secs(5);
 
+/// How long whoever has a connection beyond those that are served may take to send the head of a
+/// request: nobody who is only to hear that there is no room may keep others from hearing it.
+const SPARE_PATIENCE: Duration = Duration::from_secs(5);
+
 impl HttpListener {
     /// Takes the address.
     ///
@@ -247,6 +252,7 @@ impl HttpListener {
         if let Some(tls) = &self.tls {
             front.tasks.spawn(Arc::clone(tls).follow(stop.clone()));
         }
+        let tls_is_spoken = self.tls.is_some();
         let open = TaskTracker::new();
         let mut beat = tokio::time::interval(BEAT);
         loop {
@@ -264,11 +270,10 @@ impl HttpListener {
                     continue;
                 }
             };
-            // Once accepted it is served, also if no more are accepted by then.
-            let place = tokio::select! {
-                biased;
-                place = places.take() => place,
-                () = front.draining.cancelled() => break,
+            let Some(place) = places.take() else {
+                service.operations.rejected("connections");
+                turn_away(stream.0, tls_is_spoken);
+                continue;
             };
             // Answers are small and written whole; waiting for more to send only delays them.
             let _ = stream.0.set_nodelay(true);
@@ -320,8 +325,7 @@ impl Service {
         stop: CancellationToken,
     ) {
         let Some(tls) = tls else { return self.http((stream, peer), place, stop).await };
-        let patience = self.config.header_timeout.as_duration();
-        match tokio::time::timeout(patience, tls.accept(stream)).await {
+        match tokio::time::timeout(self.patience(place), tls.accept(stream)).await {
             Ok(Ok(stream)) => self.http((stream, peer), place, stop).await,
             Ok(Err(error)) => tracing::debug!(%error, "a client could not agree on TLS"),
             Err(_) => {}
@@ -337,10 +341,10 @@ impl Service {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(self.config.header_timeout.as_duration())
+            .header_read_timeout(self.patience(place))
             // Beyond what is refused below, so that the refusal can say why.
             .max_buf_size(2 * self.config.header_limit.as_usize());
-        let place = Arc::clone(place);
+        let (place, is_spare) = (Arc::clone(place), place.is_spare);
         let (closed, draining) = (stop.clone(), self.front.draining.clone());
         let is_over = async move {
             closed.cancelled().await;
@@ -353,7 +357,8 @@ impl Service {
             let (service, stop) = (Arc::clone(&self), stop.clone());
             async move {
                 let mut response = service.respond(request, work).await?;
-                if stop.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let is_last = is_spare || stop.is_cancelled();
+                if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     let close = header::HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }
@@ -375,7 +380,7 @@ impl Service {
     async fn respond(
         self: Arc<Self>,
         request: Request<Incoming>,
-        work: Work,
+        mut work: Work,
     ) -> Result<Response<Guarded>, std::convert::Infallible> {
         let target = Target::read(request.uri().path(), request.headers());
         let route = target.as_ref().map_or(Route::Annex, |target| target.route);
@@ -388,7 +393,7 @@ impl Service {
             Ok(()) => {
                 let origin = request.headers().get(header::ORIGIN).cloned();
                 let reply = match target {
-                    Ok(target) => self.route(target, request, &work).await,
+                    Ok(target) => self.route(target, request, &mut work).await,
                     Err(error) => Err(refuse(StatusCode::BAD_REQUEST, &error.to_string()).into()),
                 };
                 let mut response = reply.unwrap_or_else(message::Refused::into_response);
@@ -406,7 +411,7 @@ impl Service {
         self: Arc<Self>,
         target: Target,
         request: Request<Incoming>,
-        work: &Work,
+        work: &mut Work,
     ) -> Reply {
         let Target { route, .. } = target;
         let limit = self.config.header_limit;
@@ -424,11 +429,19 @@ impl Service {
             let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             return Ok(text(status, "application/json", body));
         }
+        if work.is_spare() && route != Route::Metrics {
+            let limit = self.config.connections;
+            let all = format!("{limit} connections are busy (`http.connections`); try again");
+            return Err(self.crowded(&all));
+        }
         if route == Route::Annex {
-            return self.annex(target, request).await;
+            return self.annex(target, request, work).await;
         }
         let admitted = self.admit(Presented::of(&request, &target.tenant)).await?;
-        self.check_rate(&admitted.principal)?;
+        self.check_rate(route, &admitted.principal)?;
+        if route != Route::Metrics {
+            self.seat(work, &admitted.principal)?;
+        }
         let service = self.of(&target.tenant).await?;
         let revoked = admitted.revoked.clone();
         let reply = tokio::select! {
@@ -466,17 +479,49 @@ impl Service {
         }
     }
 
-    fn check_rate(&self, principal: &Principal) -> Result<(), message::Refused> {
-        let Some(Err(early)) = self.bounds.rate.as_ref().map(|rate| rate.take(principal)) else {
-            return Ok(());
-        };
-        self.operations.rejected("rate");
-        let message = "requests come faster than `http.rate` allows; try again";
-        let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, message);
-        let seconds = early.as_secs_f64().ceil().max(1.0);
-        let seconds = header::HeaderValue::try_from(format!("{seconds:.0}"));
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.expect("digits"));
-        Err(response.into())
+    /// Counts the connection as one that `principal` keeps busy.
+    fn seat(&self, work: &mut Work, principal: &Principal) -> Result<(), message::Refused> {
+        work.sit(principal).map_err(|why| {
+            let limit = self.config.connections;
+            let whose = match why {
+                NoShare::All => format!("{limit} connections are busy"),
+                NoShare::Own(own) => format!(
+                    "this caller keeps {own} connections busy, which is its share of {limit}"
+                ),
+            };
+            self.crowded(&format!("{whose} (`http.connections`); try again"))
+        })
+    }
+
+    fn crowded(&self, message: &str) -> message::Refused {
+        self.operations.rejected("connections");
+        message::unavailable(message).into()
+    }
+
+    /// How long a client may take to ask for something.
+    fn patience(&self, place: &Place) -> Duration {
+        let patience = self.config.header_timeout.as_duration();
+        if place.is_spare { patience.min(SPARE_PATIENCE) } else { patience }
+    }
+
+    fn check_rate(&self, route: Route, principal: &Principal) -> Result<(), message::Refused> {
+        let Some(rate) = &self.bounds.rate else { return Ok(()) };
+        rate.take(principal).map_err(|early| {
+            self.operations.rejected("rate");
+            limited::hurried(route, &rate.verdict(early, self.front.gateway.wall()))
+        })
+    }
+}
+
+/// Tells a client that there is no room, as far as that can be done without waiting for anything. In
+/// the clear somebody who speaks TLS would not understand it.
+fn turn_away(stream: TcpStream, tls_is_spoken: bool) {
+    use std::io::Write as _;
+    const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
+        content-length: 0\r\nconnection: close\r\n\r\n";
+    // Into the empty buffer of a new socket, which takes it at once; whoever left is not told.
+    if let (false, Ok(mut stream)) = (tls_is_spoken, stream.into_std()) {
+        let _ = stream.write(NO_ROOM);
     }
 }
 

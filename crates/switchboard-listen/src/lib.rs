@@ -18,12 +18,13 @@ mod outlet;
 mod park;
 mod rate;
 mod replay;
+mod shares;
 pub mod stdio;
 mod steady;
 mod subscription;
 mod watched;
 
-pub use alone::{Alone, answer_alone};
+pub use alone::{Alone, Asker, answer_alone};
 pub use bounds::Bounds;
 pub use front::Front;
 pub use meter::Meter;

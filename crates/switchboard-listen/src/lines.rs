@@ -30,6 +30,10 @@ impl Default for Limits {
     }
 }
 
+/// The longest message that is copied to be written together with others: more than nearly all have,
+/// and little beside what a call to the system costs.
+const GATHERED: usize = 64 << 10;
+
 /// How long a client may take to read the last of what it is told.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
@@ -44,7 +48,7 @@ pub async fn serve(
     let terms = Terms {
         listener: "lines",
         in_flight: limits.in_flight,
-        shared: limits.bounds.as_ref().map(|bounds| Arc::clone(&bounds.slots)),
+        shared: limits.bounds.clone(),
         pace: limits.bounds.as_ref().and_then(|bounds| bounds.pace(&principal)),
         stateless: true,
         batches: true,
@@ -100,19 +104,28 @@ async fn write(mut outgoing: Outgoing, mut writer: impl AsyncWrite + Unpin) {
     let mut messages = Vec::with_capacity(QUEUE);
     let mut batch = Vec::new();
     while outgoing.take(&mut messages).await > 0 {
-        batch.clear();
-        for message in messages.drain(..) {
-            let start = batch.len();
-            batch.extend_from_slice(&message);
+        for mut message in messages.drain(..) {
             // Line ends in JSON stand between tokens only, where a space means the same.
-            for byte in batch[start..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+            for byte in message.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
                 *byte = b' ';
             }
+            // What is large goes out from where it is, after what came before it.
+            if GATHERED < message.len() {
+                let before = std::mem::take(&mut batch);
+                for part in [&*before, &*message, b"\n"] {
+                    if writer.write_all(part).await.is_err() {
+                        return;
+                    }
+                }
+                continue;
+            }
+            batch.extend_from_slice(&message);
             batch.push(b'\n');
         }
         if writer.write_all(&batch).await.is_err() || writer.flush().await.is_err() {
             return;
         }
+        batch.clear();
     }
     // Tells the client that no answer follows; it may be gone already.
     let _ = writer.shutdown().await;

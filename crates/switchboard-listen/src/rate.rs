@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use switchboard_core::Principal;
+use switchboard_core::limit::{Unit, Verdict};
 use tokio::time::Instant;
 
 /// A rate for each principal, with bursts of one second's worth (the generic cell rate algorithm:
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 pub(crate) struct Rate {
     /// Between two requests at the full rate.
     interval: Duration,
+    per_second: u32,
     free_at: Mutex<HashMap<Principal, Instant>>,
 }
 
@@ -32,7 +34,22 @@ pub(crate) struct Pace {
 impl Rate {
     pub(crate) fn new(per_second: u32) -> Self {
         let interval = Duration::from_secs(1) / per_second.max(1);
-        Self { interval, free_at: Mutex::default() }
+        Self { interval, per_second, free_at: Mutex::default() }
+    }
+
+    /// What is said of a request that came too `early`, at this time of the wall.
+    pub(crate) fn verdict(&self, early: Duration, wall: u64) -> Verdict {
+        Verdict {
+            is_allowed: false,
+            // The key of the configuration; a rule may have this name as well, and says the same.
+            rule: "http.rate".into(),
+            unit: Unit::Calls,
+            limit: self.per_second.into(),
+            window: Some(BURST),
+            remaining: 0,
+            after: early,
+            reset: wall + (BURST + early).as_secs(),
+        }
     }
 
     /// Counts a request.

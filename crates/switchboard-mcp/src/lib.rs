@@ -45,7 +45,7 @@ pub use renumber::{renumber, url_elicitations, with_uri};
 pub use rounds::{
     Answers, InputRequest, InputRequired, fingerprint, with_answers, without_answers,
 };
-pub use sse::{Event, SseDecoder, SseError, encode_event};
+pub use sse::{Event, SseDecoder, SseError, encode_event, encode_event_with};
 pub use tasks::{
     TASKS_EXTENSION, Task, TaskGeneration, TaskStatus, TaskWish, encode_task_list, related_task,
     rewrite_task_ids, with_related_task,

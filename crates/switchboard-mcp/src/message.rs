@@ -230,13 +230,34 @@ pub mod encode {
     const HEAD: &[u8] = b"{\"jsonrpc\":\"2.0\"";
 
     pub fn result(id: &RequestId, result: &Json) -> Vec<u8> {
-        let mut out = Vec::with_capacity(result.as_bytes().len() + id.as_bytes().len() + 40);
+        let mut out = Vec::with_capacity(result_len(id, result));
+        write_result(&mut out, id, result);
+        out
+    }
+
+    /// How long at most what [`write_result`] writes is.
+    fn result_len(id: &RequestId, result: &Json) -> usize {
+        result.as_bytes().len() + id.as_bytes().len() + 40
+    }
+
+    fn write_result(out: &mut Vec<u8>, id: &RequestId, result: &Json) {
         out.extend_from_slice(HEAD);
-        write_id(&mut out, id);
+        write_id(out, id);
         out.extend_from_slice(b",\"result\":");
         out.extend_from_slice(result.as_bytes());
         out.push(b'}');
-        out
+    }
+
+    /// Appends what [`outcome`] gives: a large result is written once, where it goes out.
+    pub fn outcome_to(out: &mut Vec<u8>, id: &RequestId, outcome: &Result<Json, RpcError>) {
+        match outcome {
+            Ok(json) => {
+                // With room for what is written behind it.
+                out.reserve_exact(result_len(id, json) + 2);
+                write_result(out, id, json);
+            }
+            Err(failure) => out.extend_from_slice(&error(Some(id), failure)),
+        }
     }
 
     /// An error answers with `"id": null` where the id could not be read: JSON-RPC 2.0 says so,

@@ -144,6 +144,11 @@ impl SseDecoder {
 /// Writes one event; `data` must hold no line end, which JSON we wrote or checked does not unless
 /// it was pretty-printed: those become spaces, which JSON does not distinguish.
 pub fn encode_event(out: &mut Vec<u8>, id: Option<&str>, data: &[u8]) {
+    encode_event_with(out, id, |out| out.extend_from_slice(data));
+}
+
+/// The same for data that `write` appends, so that it is written where it goes out and nowhere else.
+pub fn encode_event_with(out: &mut Vec<u8>, id: Option<&str>, write: impl FnOnce(&mut Vec<u8>)) {
     if let Some(id) = id {
         out.extend_from_slice(b"id: ");
         out.extend_from_slice(id.as_bytes());
@@ -151,7 +156,7 @@ pub fn encode_event(out: &mut Vec<u8>, id: Option<&str>, data: &[u8]) {
     }
     out.extend_from_slice(DATA_FIELD);
     let start = out.len();
-    out.extend_from_slice(data);
+    write(out);
     for byte in &mut out[start..] {
         if matches!(byte, b'\n' | b'\r') {
             *byte = b' ';

@@ -53,7 +53,10 @@ impl Desk {
         let row = row.with("version", 1).with("created_at", now.as_str());
         let insert = vec![Change::Insert(row)];
         match self.ports.store.write(&tables::TENANTS, &tenant, insert).await {
-            Ok(()) => Ok(KnownTenant { name: tenant.to_string() }),
+            Ok(()) => {
+                self.ports.operations.changed(&tenant, Area::Tenants).await;
+                Ok(KnownTenant { name: tenant.to_string() })
+            }
             Err(switchboard_core::store::StoreError::Conflict { .. }) => {
                 Err(Fault::Conflict(tenant.to_string()))
             }

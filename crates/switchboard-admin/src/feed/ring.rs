@@ -60,6 +60,7 @@ struct Followed {
 pub(super) struct Entry {
     tenant: Tenant,
     subject: Box<str>,
+    scopes: Option<Box<[Arc<str>]>>,
     number: u64,
     weight: usize,
     /// `RUN-NUMBER`.
@@ -82,6 +83,7 @@ struct Share {
 struct Client<W> {
     tenant: Tenant,
     subject: Box<str>,
+    scopes: Option<Box<[Arc<str>]>>,
     waiter: W,
     state: State,
 }
@@ -91,6 +93,26 @@ enum State {
     Reading(VecDeque<Arc<Entry>>, usize),
     /// Was too far behind: hears what is queued, and that this is all.
     Dropped(VecDeque<Arc<Entry>>),
+}
+
+/// Who did something, or watches what was done.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    pub tenant: &'a Tenant,
+    pub subject: &'a str,
+    /// What the credential is limited to; `None` where it is not.
+    pub scopes: Option<&'a [Arc<str>]>,
+}
+
+impl Whose<'_> {
+    /// Whether it is shown what is in `entry`: what the same principal did, and where the credential is
+    /// limited, only what was done with the same limits. What others may see with fewer could show
+    /// what this one may not, lists of what there is most of all.
+    fn sees(self, entry: &Entry) -> bool {
+        entry.tenant == *self.tenant
+            && *entry.subject == *self.subject
+            && (self.scopes.is_none() || self.scopes == entry.scopes.as_deref())
+    }
 }
 
 /// What a client that comes has to hear first.
@@ -142,8 +164,7 @@ impl<W: Clone> Ring<W> {
     /// clients; those who are to be woken. `weight` is about how long the text will be.
     pub(super) fn publish(
         &mut self,
-        tenant: &Tenant,
-        subject: &str,
+        Whose { tenant, subject, scopes }: Whose<'_>,
         weight: usize,
         text: impl FnOnce(u64) -> Text,
     ) -> Vec<W> {
@@ -152,13 +173,14 @@ impl<W: Clone> Ring<W> {
         let entry = Arc::new(Entry {
             tenant: tenant.clone(),
             subject: subject.into(),
+            scopes: scopes.map(Into::into),
             number,
             weight,
             id: format!("{}-{number}", self.run),
             text: text(number),
         });
         self.keep(Arc::clone(&entry));
-        let own = |client: &&mut Client<W>| client.is_of(tenant, subject);
+        let own = |client: &&mut Client<W>| client.whose().sees(&entry);
         let mut woken = Vec::new();
         for client in self.clients.values_mut().filter(own) {
             client.give(&entry);
@@ -170,26 +192,24 @@ impl<W: Clone> Ring<W> {
     /// A client comes, and may say which event it saw last.
     pub(super) fn open(
         &mut self,
-        tenant: &Tenant,
-        subject: &str,
+        whose: Whose<'_>,
         last: Option<&str>,
         (waiter, now): (W, SystemTime),
     ) -> Opened {
+        let Whose { tenant, subject, scopes } = whose;
         let client = self.next_client;
         self.next_client += 1;
         let state = State::Reading(VecDeque::new(), 0);
         let since = self.follow(tenant, subject, now);
-        let (tenant, subject) = (tenant.clone(), subject.into());
         let last = last.map(|last| self.number(last));
-        let is_missed = |entry: &&Arc<Entry>| {
-            last.is_some_and(|last| last < entry.number)
-                && entry.tenant == tenant
-                && entry.subject == subject
-        };
+        let is_missed =
+            |entry: &&Arc<Entry>| last.is_some_and(|last| last < entry.number) && whose.sees(entry);
         let missed = self.kept.iter().filter(is_missed).cloned().collect();
-        let forgotten = self.shares.get(&tenant).map_or(self.lost, |share| share.forgotten);
+        let forgotten = self.shares.get(tenant).map_or(self.lost, |share| share.forgotten);
         let has_gap = last.is_some_and(|last| last < forgotten.max(since));
-        self.clients.insert(client, Client { tenant, subject, waiter, state });
+        let (tenant, subject) = (tenant.clone(), subject.into());
+        let scopes = scopes.map(Into::into);
+        self.clients.insert(client, Client { tenant, subject, scopes, waiter, state });
         Opened { client, missed, has_gap }
     }
 
@@ -299,8 +319,9 @@ impl<W: Clone> Ring<W> {
 }
 
 impl<W> Client<W> {
-    fn is_of(&self, tenant: &Tenant, subject: &str) -> bool {
-        self.tenant == *tenant && *self.subject == *subject
+    fn whose(&self) -> Whose<'_> {
+        let Self { tenant, subject, scopes, .. } = self;
+        Whose { tenant, subject, scopes: scopes.as_deref() }
     }
 
     fn give(&mut self, entry: &Arc<Entry>) {
@@ -322,7 +343,7 @@ mod tests {
 
     use switchboard_core::Tenant;
 
-    use super::{KEPT_EACH, LEFT, Next, Opened, QUEUE, QUEUE_BYTES, RETURN, Ring};
+    use super::{KEPT_EACH, LEFT, Next, Opened, QUEUE, QUEUE_BYTES, RETURN, Ring, Whose};
 
     fn tenant(name: &str) -> Tenant {
         Tenant::parse(name).unwrap()
@@ -330,7 +351,8 @@ mod tests {
 
     fn publish(ring: &mut Ring<u8>, who: (&str, &str), text: &str) -> Vec<u8> {
         let text = text.to_owned();
-        ring.publish(&tenant(who.0), who.1, text.len(), |_| LazyLock::new(Box::new(|| text)))
+        let whose = Whose { tenant: &tenant(who.0), subject: who.1, scopes: None };
+        ring.publish(whose, text.len(), |_| LazyLock::new(Box::new(|| text)))
     }
 
     fn at(seconds: u64) -> SystemTime {
@@ -338,7 +360,8 @@ mod tests {
     }
 
     fn open(ring: &mut Ring<u8>, who: (&str, &str), last: Option<&str>, waiter: u8) -> Opened {
-        ring.open(&tenant(who.0), who.1, last, (waiter, at(0)))
+        let whose = Whose { tenant: &tenant(who.0), subject: who.1, scopes: None };
+        ring.open(whose, last, (waiter, at(0)))
     }
 
     /// What a client hears until it has to wait, or is dropped.
@@ -374,6 +397,24 @@ mod tests {
         assert_eq!(missed(&mut ring, ("a", "ann"), "7-0").0, ["one"]);
         assert!(missed(&mut ring, ("a", "bob"), "7-0").0.is_empty());
         assert!(missed(&mut ring, ("b", "ann"), "7-0").0.is_empty());
+    }
+
+    #[test]
+    fn a_limited_key_hears_what_was_done_with_the_same_limits() {
+        let mut ring = Ring::new(7);
+        let acme = tenant("a");
+        let scopes = |scope: &str| vec![std::sync::Arc::<str>::from(scope)];
+        let (git, fs) = (scopes("server:git"), scopes("server:fs"));
+        let whose = |scopes| Whose { tenant: &acme, subject: "ann", scopes };
+        let (all, limited) = (whose(None), whose(Some(&*git)));
+        let [free, narrow] = [all, limited].map(|it| ring.open(it, None, (1, at(0))).client);
+        for (whose, text) in [(all, "all"), (limited, "git"), (whose(Some(&*fs)), "fs")] {
+            ring.publish(whose, 1, |_| LazyLock::new(Box::new(|| text.to_owned())));
+        }
+        assert_eq!(heard(&mut ring, free), ["all", "git", "fs"]);
+        assert_eq!(heard(&mut ring, narrow), ["git"]);
+        let missed = ring.open(limited, Some("7-0"), (1, at(0))).missed;
+        assert_eq!(missed.iter().map(|entry| &**entry.text).collect::<Vec<_>>(), ["git"]);
     }
 
     #[test]
@@ -439,6 +480,7 @@ mod tests {
     fn who_is_gone_for_long_is_told_that_something_may_be_missing() {
         let mut ring = Ring::new(7);
         let ann = tenant("a");
+        let whose = Whose { tenant: &ann, subject: "ann", scopes: None };
         assert!(!ring.follows(&ann, "ann", at(0)) && ring.is_idle());
         let first = open(&mut ring, ("a", "ann"), None, 1).client;
         publish(&mut ring, ("a", "ann"), "one");
@@ -446,12 +488,12 @@ mod tests {
         ring.close(first, at(10));
         assert!(ring.follows(&ann, "ann", at(10) + RETURN - Duration::from_secs(1)));
         // It comes back in time, and goes again.
-        let opened = ring.open(&ann, "ann", Some("7-1"), (1, at(20)));
+        let opened = ring.open(whose, Some("7-1"), (1, at(20)));
         assert!(opened.missed.is_empty() && !opened.has_gap);
         ring.close(opened.client, at(30));
         assert!(ring.follows(&ann, "ann", at(10) + RETURN), "it left later than that");
         assert!(!ring.follows(&ann, "ann", at(30) + RETURN) && ring.is_idle());
-        let opened = ring.open(&ann, "ann", Some("7-1"), (1, at(40) + RETURN));
+        let opened = ring.open(whose, Some("7-1"), (1, at(40) + RETURN));
         assert!(opened.has_gap);
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _};
 use http::Request;
 use serde_json::{Value, json};
-use switchboard_admin::{Activity, Body};
+use switchboard_admin::{Activity, Body, Whose};
 use switchboard_core::Tenant;
 
 use crate::house::{Caller, House, caller};
@@ -29,7 +29,8 @@ fn publish(house: &House, tenant: &str, subject: &str, text: &str) {
         response: json!({"result": text}),
         notes: None,
     };
-    house.admin.publish((&Tenant::parse(tenant).unwrap(), subject), weight, show);
+    let whose = Whose { tenant: &Tenant::parse(tenant).unwrap(), subject, scopes: None };
+    house.admin.publish(whose, weight, show);
 }
 
 /// The fields of an event: `id`, `event`, and `data` as JSON.
@@ -172,7 +173,8 @@ async fn what_is_shown_is_made_when_it_is_read() {
         let notes = Some("the result was left out".to_owned());
         Activity { method: "x".to_owned(), request: json!({}), response: Value::Null, notes }
     };
-    house.admin.publish((&acme, "user:ann"), 10, show);
+    let whose = Whose { tenant: &acme, subject: "user:ann", scopes: None };
+    house.admin.publish(whose, 10, show);
     let count = || made.load(std::sync::atomic::Ordering::Relaxed);
     assert_eq!(count(), 0);
     assert_eq!(read(&stream.next().await.unwrap()).2["notes"], "the result was left out");

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use switchboard_core::store::Row;
-use switchboard_core::{Denied, LoginMethod, Principal, Reason, Standing, Tenant};
+use switchboard_core::{Denied, KeyRate, LoginMethod, Principal, Reason, Standing, Tenant};
 
 use crate::api_keys::text::{Id, is_same};
 use crate::clock::{column, seconds, time};
@@ -110,7 +110,7 @@ impl Record {
             name: Some(key.name.as_str().into()),
             roles: granted(&key.roles),
             scopes: key.scopes.as_ref().map(|all| all.iter().map(|it| Arc::from(&**it)).collect()),
-            rate: key.rate,
+            rate: key.rate.map(|per_minute| KeyRate { key: key.id.as_str().into(), per_minute }),
             expires: key.expires.and_then(time),
         };
         Principal::of(tenant.clone(), &key.subject, standing)

@@ -45,7 +45,7 @@ async fn a_key_is_let_in_at_its_tenant_with_what_it_may_do() {
     assert_eq!(admitted.principal.tenant, acme());
     assert_eq!(standing.name.as_deref(), Some("ci"));
     assert_eq!(standing.roles, ["deploy".into()]);
-    assert_eq!(standing.rate, NonZeroU32::new(60));
+    assert_eq!(standing.rate.as_ref().map(|rate| rate.per_minute), NonZeroU32::new(60));
     let claims = switchboard_auth::me(&admitted.principal);
     assert_eq!(
         claims,

@@ -11,11 +11,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
+use crate::limit::keys::KeyRates;
 use crate::limit::ledger::{Account, Flushed, Key, Ledger, Terms};
 use crate::limit::places::Place;
-use crate::limit::rules::{Claim, Now, Rules, Taken};
+use crate::limit::rules::{Claim, Now, Rules, Taken, tighter};
 use crate::limit::verdict::Verdict;
 use crate::peer::Context;
+use crate::principal::Principal;
 use crate::store::Store;
 use crate::tenant::Tenant;
 
@@ -30,6 +32,7 @@ use crate::tenant::Tenant;
 #[derive(Debug)]
 pub struct Limits {
     rules: ArcSwap<Held>,
+    keys: KeyRates,
     ledger: Arc<Ledger>,
     born: Instant,
     /// The time of the wall at `born`, in seconds since 1970. Set again by each flush, because the
@@ -83,6 +86,7 @@ impl Limits {
     pub fn new(rules: Rules, wall: SystemTime) -> Self {
         Self {
             rules: ArcSwap::from_pointee(Held { base: Arc::new(rules), tenants: HashMap::new() }),
+            keys: KeyRates::default(),
             ledger: Arc::default(),
             born: Instant::now(),
             born_wall: AtomicU64::new(seconds(wall)),
@@ -154,13 +158,13 @@ impl Limits {
         tool: Option<&str>,
     ) -> Result<Pass, Error> {
         let rules = self.rules.load().of(&context.principal.tenant);
-        if rules.is_empty() {
+        let (principal, address) = (&context.principal, context.address);
+        if rules.is_empty() && principal.standing.rate.is_none() {
             return Ok(Pass::default());
         }
-        let (principal, address) = (&context.principal, context.address);
         let claim = Claim { principal, address, server, tool };
         let now = self.now();
-        let outcome = match rules.take(&claim, now, &self.ledger) {
+        let outcome = match self.take(&rules, &claim, now) {
             Ok(taken) => self.with_places(taken, &claim, now).await,
             Err(verdict) => Err(verdict),
         };
@@ -175,6 +179,29 @@ impl Limits {
             notice.tell(verdict);
         }
         outcome
+    }
+
+    /// Counts a request that no server is asked for, such as one of the management surface, against
+    /// the rate of the credential it came with; what is left of that, where it has one.
+    ///
+    /// # Errors
+    ///
+    /// It may not be made now; it has cost nothing.
+    pub fn admit_key(&self, principal: &Principal) -> Result<Option<Verdict>, Verdict> {
+        self.keys.take(principal, self.now())
+    }
+
+    /// Takes one call from the rate of the credential and from what the rules count, or from
+    /// nothing. What is asked first is shared with the fewest.
+    fn take(&self, rules: &Rules, claim: &Claim<'_>, now: Now) -> Result<Taken, Verdict> {
+        let own = self.keys.take(claim.principal, now)?;
+        match rules.take(claim, now, &self.ledger) {
+            Ok(taken) => Ok(Taken { verdict: tighter(own, taken.verdict), ..taken }),
+            Err(verdict) => {
+                self.keys.give_back(claim.principal);
+                Err(verdict)
+            }
+        }
     }
 
     /// The places of a call that is counted already.
@@ -192,6 +219,7 @@ impl Limits {
                 Ok(place) => places.push(place),
                 Err(_) => {
                     taken.give_back(claim, now, &self.ledger);
+                    self.keys.give_back(claim.principal);
                     return Err(rule.no_place(limited, now));
                 }
             }
@@ -243,6 +271,11 @@ impl Limits {
             () = stop.cancelled() => false,
             () = due => true,
         }
+    }
+
+    /// The time of the wall, in seconds since 1970.
+    pub(crate) fn wall(&self) -> u64 {
+        self.now().wall
     }
 
     fn now(&self) -> Now {

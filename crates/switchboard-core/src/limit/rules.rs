@@ -436,7 +436,7 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-fn tighter(one: Option<Verdict>, other: Option<Verdict>) -> Option<Verdict> {
+pub(crate) fn tighter(one: Option<Verdict>, other: Option<Verdict>) -> Option<Verdict> {
     one.into_iter().chain(other).min_by_key(|verdict| verdict.remaining)
 }
 

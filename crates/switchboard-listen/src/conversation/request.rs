@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::opening::{Opening, Session, Spoken};
 use super::{Conversation, Open, SUBSCRIPTIONS};
+use crate::bounds::busy;
 use crate::callback::SessionClient;
 use crate::front::{Asked, Caller, is_of_sessions};
 use crate::park;
@@ -164,9 +165,8 @@ impl Conversation {
         })?;
         asked.address = self.terms.address;
         if let Some(shared) = &self.terms.shared {
-            let shared = Arc::clone(shared).try_acquire_owned();
-            let full = |_| busy("too many requests are under way (`http.in_flight`)".to_owned());
-            asked.slot = Some(shared.map_err(full)?);
+            let slot = shared.slot(&self.principal);
+            asked.slot = Some(slot.map_err(|why| busy(why.to_string()))?);
         }
         let open = self.enter(id).ok_or_else(in_use)?;
         let (conversation, id) = (Arc::clone(self), id.clone());
@@ -244,11 +244,6 @@ impl Conversation {
         let open = self.enter(id).ok_or_else(in_use)?;
         Ok((subscription, open, place))
     }
-}
-
-fn busy(message: String) -> RpcError {
-    let data = serde_json::json!({ "reason": "busy", "retry": true });
-    RpcError::new(code::INTERNAL, message).with_data(&data)
 }
 
 fn in_use() -> RpcError {

@@ -9,13 +9,15 @@ use futures_util::Stream;
 use http::{Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::{Frame, Incoming};
-use switchboard_core::{Admitted, Tenant};
+use switchboard_core::{Admitted, Principal, Standing, Tenant};
 
+use crate::bounds::Bounds;
 use crate::front::Front;
 use crate::http::door::Presented;
 use crate::http::message::{Body, Reply, read, refuse};
+use crate::http::places::Work;
 use crate::http::tenants::{NoFront, Target};
-use crate::http::{Service, revoked};
+use crate::http::{Route, Service, revoked};
 
 /// Answers what is not MCP.
 #[async_trait]
@@ -45,6 +47,8 @@ pub struct Visit {
     pub caller: Option<Admitted>,
     /// What serves the tenant; `None` where anybody may ask, and where there is no such tenant yet.
     pub front: Option<Arc<Front>>,
+    /// What it shares with all other clients, where it calls a server.
+    pub bounds: Bounds,
 }
 
 /// What an annex answers with.
@@ -76,6 +80,7 @@ impl Service {
         self: &Arc<Self>,
         target: Target,
         request: Request<Incoming>,
+        work: &mut Work,
     ) -> Reply {
         let path = request.uri().path()[target.prefix..].to_owned();
         match self.annex.access(&path, target.prefix > 0) {
@@ -85,12 +90,15 @@ impl Service {
                 Err(nothing())
             }
             Access::Anybody => {
-                let visit = Visit { tenant: target.tenant, path, caller: None, front: None };
+                // All of them are one, so that they cannot keep everybody else out.
+                self.seat(work, &anybody())?;
+                let visit = self.visitor(target.tenant, path);
                 self.visit(visit, request).await
             }
             Access::Principals => {
                 let caller = self.admit(Presented::of(&request, &target.tenant)).await?;
-                self.check_rate(&caller.principal)?;
+                self.check_rate(Route::Annex, &caller.principal)?;
+                self.seat(work, &caller.principal)?;
                 // A tenant comes to be by what is managed of it.
                 let front = match self.of(&target.tenant).await {
                     Ok(service) => Some(Arc::clone(&service.front)),
@@ -98,10 +106,15 @@ impl Service {
                     Err(why) => return Err(why.into()),
                 };
                 let over = caller.revoked.clone();
-                let visit = Visit { tenant: target.tenant, path, caller: Some(caller), front };
+                let visit = self.visitor(target.tenant, path);
+                let visit = Visit { caller: Some(caller), front, ..visit };
                 Ok(revoked::bound(self.visit(visit, request).await?, over))
             }
         }
+    }
+
+    fn visitor(&self, tenant: Tenant, path: String) -> Visit {
+        Visit { tenant, path, caller: None, front: None, bounds: self.bounds.clone() }
     }
 
     async fn visit(&self, visit: Visit, request: Request<Incoming>) -> Reply {
@@ -117,6 +130,11 @@ impl Service {
             }
         }))
     }
+}
+
+/// Who has not shown who they are.
+fn anybody() -> Principal {
+    Principal::of(Tenant::default(), "anybody", Standing::default())
 }
 
 /// The answer to whoever asks for what is not there.

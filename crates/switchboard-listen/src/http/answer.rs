@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Response, StatusCode};
-use switchboard_mcp::{Json, RequestId, RpcError, code, encode, encode_event};
+use switchboard_mcp::{Json, RequestId, RpcError, code, encode, encode_event, encode_event_with};
 use tokio::sync::mpsc;
 
 use crate::http::message::{Body, events, json, rpc};
@@ -51,6 +51,11 @@ async fn silent(id: RequestId, mut answer: Answer) -> Response<Body> {
     let next = Some(Bytes::from_static(KEEP_ALIVE_COMMENT));
     let messages = mpsc::channel(1).1;
     events(stream::unfold(Streaming { id, answer, messages, next, done: false }, Streaming::step))
+}
+
+/// Waits for the answer, however long it takes, for clients that take no stream.
+pub(crate) async fn whole(id: &RequestId, answer: Answer) -> Response<Body> {
+    finished(id, answer.await)
 }
 
 fn finished(id: &RequestId, outcome: Result<Json, RpcError>) -> Response<Body> {
@@ -105,7 +110,8 @@ fn last(
     while let Ok(message) = messages.try_recv() {
         encode_event(&mut out, None, &message);
     }
-    encode_event(&mut out, None, &encode::outcome(id, outcome));
+    // An answer may have 64 MiB: there is the result, and what goes out, and no third of them.
+    encode_event_with(&mut out, None, |out| encode::outcome_to(out, id, outcome));
     out.into()
 }
 
@@ -124,5 +130,41 @@ fn modern_status(error: &RpcError) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         _ => StatusCode::OK,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use switchboard_mcp::{Json, RequestId, RpcError, encode, encode_event};
+    use tokio::sync::mpsc;
+
+    use super::last;
+
+    fn id() -> RequestId {
+        RequestId::from_number(7)
+    }
+
+    fn said(outcome: &Result<Json, RpcError>) -> Vec<u8> {
+        Vec::from(last(Some(b"{}"), &mut mpsc::channel(1).1, &id(), outcome))
+    }
+
+    #[test]
+    fn the_last_event_is_the_answer_as_it_would_be_alone() {
+        let result = Json::parse(Bytes::from_static(b"{\n\"a\":\r1}")).unwrap();
+        for outcome in [Ok(result), Err(RpcError::new(-32603, "no"))] {
+            let mut expected = Vec::new();
+            encode_event(&mut expected, None, b"{}");
+            encode_event(&mut expected, None, &encode::outcome(&id(), &outcome));
+            assert_eq!(said(&outcome), expected);
+        }
+    }
+
+    /// A buffer that grows doubles, and is copied as it does.
+    #[test]
+    fn a_large_answer_has_just_the_room_that_it_needs() {
+        let result = Json::encode(&"x".repeat(8 << 20));
+        let event = said(&Ok(result));
+        assert!(event.capacity() - event.len() < 64, "{} of {}", event.len(), event.capacity());
     }
 }

@@ -47,13 +47,16 @@ pub struct HttpConfig {
     pub header_timeout: TimeSpan,
     /// How long a client may take to send the body of a request.
     pub body_timeout: TimeSpan,
-    /// Connections open at once; for another, the one that is idle for longest is closed, and where
-    /// none is idle it waits in the system's queue. Half of the 1,024 descriptors
-    /// that a process commonly may have.
+    /// Connections open at once; for another, the one that is idle for longest is closed. Where none is
+    /// idle, `/health` and `/metrics` are still answered, and all else is refused with 503. One
+    /// caller may keep three quarters of them busy, the next three quarters of the others, and so
+    /// on. Half of the 1,024 descriptors that a process commonly may have.
     #[schemars(range(min = 1, max = 100000))]
     pub connections: usize,
     /// Requests of all clients under way at once, those over the unix socket included; more are
-    /// refused with 503.
+    /// refused with 503. One caller may have three quarters of them, the next three quarters of the
+    /// others, and so on. 4,000: one server that hangs holds no more than half of them, which is what
+    /// `upstream.NAME.in_flight` and `queue.size` come to.
     #[schemars(range(min = 1, max = 1000000))]
     pub in_flight: usize,
     /// Requests a second that one caller may make, in bursts of as many at once; more are refused
@@ -91,7 +94,7 @@ impl Default for HttpConfig {
             header_timeout: TimeSpan::from_secs(60),
             body_timeout: TimeSpan::from_secs(30),
             connections: 512,
-            in_flight: 2_000,
+            in_flight: 4_000,
             rate: None,
             sessions: 10_000,
             session_idle: TimeSpan::from_mins(60),

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Either;
-use switchboard_core::limit::{Allowance, Buckets, Notice, Rate, network_of};
-use tokio::sync::OwnedSemaphorePermit;
+use switchboard_core::limit::{Allowance, Buckets, Notice, Rate, Verdict, network_of};
+use switchboard_mcp::{RpcError, code};
 use tokio::time::Instant;
 
+use crate::http::Route;
 use crate::http::client_address::ClientAddress;
-use crate::http::message::{Body, Refused, refuse};
+use crate::http::message::{Body, Refused, refuse, rpc};
+use crate::shares::Share;
 
 /// What is known of a request before its body is read.
 pub(crate) struct Arrival {
     /// Its place among those under way.
-    pub slot: OwnedSemaphorePermit,
+    pub slot: Share,
     pub address: Option<IpAddr>,
 }
 
@@ -27,12 +29,32 @@ pub(crate) fn address<B>(request: &Request<B>) -> Option<IpAddr> {
 /// Writes what the limits said into the head of a response. Nothing where no rule applied, or where
 /// the stream began before any was asked.
 pub(crate) fn noted(mut response: Response<Body>, notice: &Notice) -> Response<Body> {
-    let Some(verdict) = notice.read() else { return response };
+    if let Some(verdict) = notice.read() {
+        tell(&mut response, verdict);
+    }
+    response
+}
+
+fn tell(response: &mut Response<Body>, verdict: &Verdict) {
     for (name, value) in verdict.headers() {
         let value = HeaderValue::try_from(value).expect("names of rules are visible ASCII");
         response.headers_mut().insert(HeaderName::from_static(name), value);
     }
-    response
+}
+
+/// What a caller gets that asks faster than `http.rate`. Where MCP is spoken it is said in its words;
+/// which request it was is in a body that nobody has read.
+pub(crate) fn hurried(route: Route, verdict: &Verdict) -> Refused {
+    let message = "requests come faster than `http.rate` allows; try again";
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let mut response = match route {
+        Route::Mcp | Route::Messages => {
+            rpc(status, None, &RpcError::new(code::INTERNAL, message).with_data(&verdict.data()))
+        }
+        _ => refuse(status, message),
+    };
+    tell(&mut response, verdict);
+    response.into()
 }
 
 /// Likewise for a request that stands for itself: what was refused is a 429 (RFC 6585, section 4).

@@ -63,6 +63,13 @@ pub(crate) fn refuse(status: StatusCode, message: &str) -> Response<Body> {
     json(status, serde_json::json!({ "error": message }).to_string())
 }
 
+/// A refusal that holds for a moment only.
+pub(crate) fn unavailable(message: &str) -> Response<Body> {
+    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, message);
+    response.headers_mut().insert(header::RETRY_AFTER, 1.into());
+    response
+}
+
 /// A refusal in the words of MCP.
 pub(crate) fn rpc(status: StatusCode, id: Option<&RequestId>, error: &RpcError) -> Response<Body> {
     json(status, encode::error(id, error))

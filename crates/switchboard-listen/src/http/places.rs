@@ -1,4 +1,5 @@
-//! The connections that are open, so that an idle one can make room for a new one.
+//! The connections that are open, so that an idle one can make room for a new one, and so that
+//! there is an answer where none is idle.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -9,15 +10,21 @@ use std::task::{self, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use switchboard_core::Principal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::message::Body;
+use crate::shares::{NoShare, Share, Shares};
 
 /// A bounded number of connections.
 pub(crate) struct Places {
     free: Arc<Semaphore>,
+    /// Beyond these, for connections that get no more than an answer.
+    spare: Arc<Semaphore>,
+    /// The connections that are busy, of which nobody gets all.
+    seats: Arc<Shares>,
     taken: Mutex<HashMap<u64, Arc<Place>>>,
     born: Instant,
     next: AtomicU64,
@@ -26,44 +33,54 @@ pub(crate) struct Places {
 /// One open connection.
 pub(crate) struct Place {
     number: u64,
+    /// Whether it is beyond those that are served: `/health` and `/metrics` are answered, for all
+    /// else it is said that there is no room, and then it is closed.
+    pub is_spare: bool,
     /// Requests under way, streams included.
     busy: AtomicUsize,
     /// Milliseconds after the listener was opened.
     idle_since: AtomicU64,
     /// Cancelled to make room.
     pub closed: CancellationToken,
-    _permit: OwnedSemaphorePermit,
+    /// Goes to the connection that it makes room for.
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
+
+/// Connections that are answered beside those that are served: enough for whoever watches the
+/// daemon and for telling some clients to come again, and few beside the descriptors of a process.
+const SPARE: usize = 16;
 
 impl Places {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             free: Arc::new(Semaphore::new(limit)),
+            spare: Arc::new(Semaphore::new(SPARE)),
+            seats: Shares::new(limit),
             taken: Mutex::default(),
             born: Instant::now(),
             next: AtomicU64::new(0),
         })
     }
 
-    /// Waits for a place. Where none is free, the connection makes room that has been idle for
-    /// longest; where none is idle, the next that ends does.
-    pub(crate) async fn take(self: &Arc<Self>) -> Arc<Place> {
-        let permit = match Arc::clone(&self.free).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.make_room();
-                Arc::clone(&self.free).acquire_owned().await.expect("never closed")
-            }
+    /// A place for a new connection. Where none is free, the connection makes room that has been
+    /// idle for longest; where none is idle, it is a spare one, and `None` where those are busy too.
+    /// Nothing is waited for: whoever accepts has to get to the next.
+    pub(crate) fn take(&self) -> Option<Arc<Place>> {
+        let claim = |is_spare: bool, among: &Arc<Semaphore>| {
+            let free = Arc::clone(among).try_acquire_owned().ok();
+            Some((is_spare, free.or_else(|| self.make_room(is_spare))?))
         };
+        let (is_spare, permit) = claim(false, &self.free).or_else(|| claim(true, &self.spare))?;
         let place = Arc::new(Place {
+            is_spare,
             number: self.next.fetch_add(1, Ordering::Relaxed),
             busy: AtomicUsize::new(0),
             idle_since: AtomicU64::new(self.now()),
             closed: CancellationToken::new(),
-            _permit: permit,
+            permit: Mutex::new(Some(permit)),
         });
         self.table().insert(place.number, Arc::clone(&place));
-        place
+        Some(place)
     }
 
     pub(crate) fn leave(&self, place: &Place) {
@@ -73,16 +90,19 @@ impl Places {
     /// Counts a request; the place is idle again when the guard is dropped.
     pub(crate) fn work(self: &Arc<Self>, place: &Arc<Place>) -> Work {
         place.busy.fetch_add(1, Ordering::AcqRel);
-        Work { places: Arc::clone(self), place: Arc::clone(place) }
+        Work { places: Arc::clone(self), place: Arc::clone(place), seat: None }
     }
 
-    fn make_room(&self) {
+    /// Closes the connection that has been idle for longest, and takes its place.
+    fn make_room(&self, is_spare: bool) -> Option<OwnedSemaphorePermit> {
         let table = self.table();
         let idle = table.values().filter(|place| place.busy.load(Ordering::Acquire) == 0);
-        let idle = idle.filter(|place| !place.closed.is_cancelled());
-        if let Some(place) = idle.min_by_key(|place| place.idle_since.load(Ordering::Acquire)) {
-            place.closed.cancel();
-        }
+        let idle = idle.filter(|place| place.is_spare == is_spare && !place.closed.is_cancelled());
+        // Of those since the same moment, the one that came first.
+        let since = |place: &Place| (place.idle_since.load(Ordering::Acquire), place.number);
+        let place = idle.min_by_key(|place| since(place))?;
+        place.closed.cancel();
+        place.permit.lock().expect("no one panics holding it").take()
     }
 
     fn now(&self) -> u64 {
@@ -98,12 +118,30 @@ impl Places {
 pub(crate) struct Work {
     places: Arc<Places>,
     place: Arc<Place>,
+    /// Of whoever asks, once that is known.
+    seat: Option<Arc<Share>>,
 }
 
 impl Work {
     /// More work on the same connection: what goes on after the response.
     pub(crate) fn again(&self) -> Self {
-        self.places.work(&self.place)
+        let mut more = self.places.work(&self.place);
+        more.seat.clone_from(&self.seat);
+        more
+    }
+
+    pub(crate) fn is_spare(&self) -> bool {
+        self.place.is_spare
+    }
+
+    /// Counts the connection as one that `principal` keeps busy, until the response is sent.
+    ///
+    /// # Errors
+    ///
+    /// It keeps as many busy already as it may.
+    pub(crate) fn sit(&mut self, principal: &Principal) -> Result<(), NoShare> {
+        self.seat = Some(Arc::new(self.places.seats.take(principal)?));
+        Ok(())
     }
 }
 
@@ -150,20 +188,36 @@ impl HttpBody for Guarded {
 
 #[cfg(test)]
 mod tests {
-    use super::Places;
+    use super::{Places, SPARE};
 
-    #[tokio::test]
-    async fn the_one_that_is_idle_for_longest_makes_room() {
+    #[test]
+    fn the_one_that_is_idle_for_longest_makes_room() {
         let places = Places::new(2);
-        let busy = places.take().await;
-        let idle = places.take().await;
+        let (busy, idle) = (places.take().unwrap(), places.take().unwrap());
         let _work = places.work(&busy);
-        let leaving = async {
-            idle.closed.cancelled().await;
-            assert!(!busy.closed.is_cancelled());
-            places.leave(&idle);
-            drop(idle);
-        };
-        tokio::join!(places.take(), leaving);
+        let next = places.take().unwrap();
+        assert!(idle.closed.is_cancelled() && !busy.closed.is_cancelled() && !next.is_spare);
+        // It has no place to give any more.
+        places.leave(&idle);
+        drop(idle);
+        let another = places.take().unwrap();
+        assert!(next.closed.is_cancelled() && !another.is_spare);
+    }
+
+    #[test]
+    fn where_none_is_idle_some_more_get_an_answer_and_the_rest_none() {
+        let places = Places::new(1);
+        let served = places.take().unwrap();
+        let work = places.work(&served);
+        let spare: Vec<_> = (0..SPARE).map(|_| places.take().unwrap()).collect();
+        assert!(spare.iter().all(|place| place.is_spare));
+        // Nothing was said on them yet.
+        let next = places.take().unwrap();
+        assert!(next.is_spare && spare[0].closed.is_cancelled());
+        let _busy: Vec<_> =
+            spare[1..].iter().chain([&next]).map(|place| places.work(place)).collect();
+        assert!(places.take().is_none());
+        drop(work);
+        assert!(!places.take().unwrap().is_spare, "one that is served is idle");
     }
 }

@@ -1,7 +1,5 @@
 //! What a POST is: told by what it carries, not by what it calls itself.
 
-use std::sync::Arc;
-
 use http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use hyper::body::Incoming as HttpBody;
 use switchboard_core::Principal;
@@ -10,25 +8,27 @@ use switchboard_mcp::{Era, Incoming, Json, Method, ProtocolVersion, RpcError, co
 use crate::front::Asked;
 use crate::http::Service;
 use crate::http::limited::{self, Arrival};
-use crate::http::message::{Refused, Reply, check_json, read, refuse, rpc};
+use crate::http::message::{Refused, Reply, check_json, read, refuse, rpc, unavailable};
 
 pub(crate) static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(crate) static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 impl Service {
     pub(crate) async fn post(&self, principal: Principal, request: Request<HttpBody>) -> Reply {
-        let Ok(slot) = Arc::clone(&self.bounds.slots).try_acquire_owned() else {
+        let slot = self.bounds.slot(&principal).map_err(|busy| {
             self.operations.rejected("in_flight");
-            let limit = self.config.in_flight;
-            let message = format!("{limit} requests are under way (`http.in_flight`); try again");
-            let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &message);
-            response.headers_mut().insert(header::RETRY_AFTER, 1.into());
-            return Err(response.into());
-        };
+            Refused::from(unavailable(&busy.to_string()))
+        })?;
         let address = limited::address(&request);
         let (head, body) = request.into_parts();
         let headers = head.headers;
-        check_media(&headers)?;
+        check_json(&headers)?;
+        // Under the address of a tenant it may be a client of the engine before us, which never asked
+        // what they accept; whether it is one of them shows in the message.
+        let may_be_alone = head.uri.path() != "/mcp" && !headers.contains_key(&SESSION);
+        if !may_be_alone {
+            check_accept(&headers)?;
+        }
         let body = read(&headers, body, &self.config).await?;
         if body.trim_ascii_start().first() == Some(&b'[') {
             let json = Json::parse(body).map_err(|error| {
@@ -56,15 +56,14 @@ impl Service {
                 asked.slot = Some(slot);
                 asked.address = address;
                 if asked.envelope.is_modern() || claims_modern(&headers) {
+                    check_accept(&headers)?;
                     return self.modern(principal, &headers, id, asked).await;
                 }
-                let of_tenant = head.uri.path() != "/mcp";
-                if of_tenant
-                    && asked.method != Method::Initialize
-                    && !headers.contains_key(&SESSION)
-                {
-                    return self.sessionless(principal, id, asked).await;
+                if may_be_alone && asked.method != Method::Initialize {
+                    let may_stream = accepts(&headers, "text/event-stream");
+                    return self.sessionless(principal, id, asked, may_stream).await;
                 }
+                check_accept(&headers)?;
                 self.legacy_request(principal, &headers, id, asked).await
             }
             Incoming::Notification { method, params } => {
@@ -88,9 +87,8 @@ fn claims_modern(headers: &HeaderMap) -> bool {
 /// What nearly all clients write.
 const BOTH: &str = "application/json, text/event-stream";
 
-/// Clients send JSON and take both forms of answer (all revisions, "Sending Messages").
-fn check_media(headers: &HeaderMap) -> Result<(), Refused> {
-    check_json(headers)?;
+/// Clients take both forms of answer (all revisions, "Sending Messages").
+fn check_accept(headers: &HeaderMap) -> Result<(), Refused> {
     if headers.get(header::ACCEPT).is_some_and(|value| value == BOTH) {
         return Ok(());
     }

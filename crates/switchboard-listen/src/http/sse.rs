@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming as HttpBody;
 use switchboard_core::{Credentials, Principal};
 use switchboard_mcp::{Incoming, encode_event};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::conversation::{Conversation, Outgoing, Parting, Terms};
 use crate::http::answer::{KEEP_ALIVE, KEEP_ALIVE_COMMENT};
-use crate::http::message::{Reply, check_json, events, read, refuse, rpc, text};
+use crate::http::message::{Reply, check_json, events, read, refuse, rpc, text, unavailable};
 use crate::http::post::accepts;
 use crate::http::{Service, limited};
 
@@ -81,14 +81,12 @@ impl Service {
             self.operations.rejected("sessions");
             let limit = self.config.sessions;
             let message = format!("{limit} streams are open (`http.sessions`); try again");
-            let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &message);
-            response.headers_mut().insert(header::RETRY_AFTER, 1.into());
-            return Err(response.into());
+            return Err(unavailable(&message).into());
         }
         let terms = Terms {
             listener: "sse",
             in_flight: IN_FLIGHT,
-            shared: Some(Arc::clone(&self.bounds.slots)),
+            shared: Some(self.bounds.clone()),
             // Each message is a request of its own, which is counted.
             pace: None,
             // The transport is of the first revision, and later ones know it as deprecated.

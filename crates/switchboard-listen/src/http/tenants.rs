@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use http::{HeaderMap, StatusCode, header};
+use http::HeaderMap;
 use switchboard_core::{NoTenant, RESERVED, Tenant};
 
 use crate::front::Front;
-use crate::http::message::{Refused, refuse};
+use crate::http::message::{Refused, unavailable};
 use crate::http::{Route, Service, annex};
 
 /// Knows who serves each tenant.
@@ -49,9 +49,7 @@ impl From<NoFront> for Refused {
             NoFront::Unknown => annex::nothing(),
             NoFront::Unavailable => {
                 let message = "what serves this tenant is not known now; try again";
-                let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, message);
-                response.headers_mut().insert(header::RETRY_AFTER, 1.into());
-                response.into()
+                unavailable(message).into()
             }
         }
     }

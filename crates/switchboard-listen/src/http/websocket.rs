@@ -43,7 +43,7 @@ impl Service {
         let terms = Terms {
             listener: "websocket",
             in_flight: IN_FLIGHT,
-            shared: Some(Arc::clone(&self.bounds.slots)),
+            shared: Some(self.bounds.clone()),
             stateless: true,
             pace: self.bounds.pace(&principal),
             batches: false,

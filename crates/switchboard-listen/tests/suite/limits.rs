@@ -199,3 +199,83 @@ pub(crate) async fn an_address_that_guesses_is_not_looked_at() {
     assert!((1_190..=1_200).contains(&after), "{after}");
     house.end().await;
 }
+
+/// What is said of a rate is said of the key's `http.rate` as of a rule.
+pub(crate) async fn who_asks_too_fast_is_told_as_of_any_limit() {
+    let house = House::with(|config| config.rate = Some(1)).await;
+    while house.ask(CALL, call("1", "echo")).await.0.status == 200 {}
+    let (head, body) = house.ask(CALL, call("1", "echo")).await;
+    assert_eq!((head.status, head.header("retry-after")), (429, Some("1")));
+    has(&told(&head), "ratelimit: \"http.rate\";r=0;t=1\nratelimit-policy: \"http.rate\";q=1;w=1");
+    let data = refused(&body);
+    assert_eq!((&data["reason"], &data["retry"]), (&json!("rate_limited"), &json!(true)));
+    has(&body, "requests come faster than `http.rate` allows");
+    // Where no MCP is spoken, it is said in the words of that.
+    let (head, body) = house.ask("GET /metrics", "").await;
+    assert_eq!(head.status, 429);
+    has(&told(&head), "http.rate");
+    has(&body, "{\"error\":\"requests come faster");
+    house.end().await;
+}
+
+/// Calls of one that hang leave room for another, whatever carries them.
+pub(crate) async fn a_server_that_hangs_shuts_nobody_out() {
+    let house = House::with(|config| config.in_flight = 4).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut client = house.connect().await;
+        client.send("POST v=2026-07-28 m=tools/call n=hold", call("1", "hold")).await;
+        held.push(client);
+    }
+    house.peer.until("held", 3).await;
+    let (head, body) = house.ask(CALL, call("1", "echo")).await;
+    assert_eq!((head.status, head.header("retry-after")), (503, Some("1")));
+    has(&body, "3 requests of this caller are under way, which is its share of 4");
+    status(&house.ask(&format!("{CALL} key=k2"), call("1", "echo")).await.0, 200);
+    house.peer.release();
+    for mut client in held {
+        status(&client.wire.head().await.unwrap(), 200);
+    }
+    status(&house.ask(CALL, call("1", "echo")).await.0, 200);
+    house.end().await;
+}
+
+/// Connections that are all busy: one caller cannot have them all, and who watches is answered.
+pub(crate) async fn busy_connections_shut_nobody_out() {
+    let house = House::with(|config| config.connections = 4).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut client = house.connect().await;
+        client.send("POST v=2026-07-28 m=tools/call n=hold", call("1", "hold")).await;
+        held.push(client);
+    }
+    house.peer.until("held", 3).await;
+    let (head, body) = house.ask(CALL, call("1", "echo")).await;
+    assert_eq!((head.status, head.header("retry-after")), (503, Some("1")));
+    has(&body, "this caller keeps 3 connections busy, which is its share of 4");
+    status(&house.ask(&format!("{CALL} key=k2"), call("1", "echo")).await.0, 200);
+    let mut last = house.connect().await;
+    last.send("POST v=2026-07-28 m=tools/call n=hold key=k2", call("1", "hold")).await;
+    house.peer.until("held", 4).await;
+    held.push(last);
+    // Nothing is left, and everybody hears of it at once.
+    for (request, expected) in [
+        (&*format!("{CALL} key=k2"), 503),
+        ("GET /health key=", 200),
+        ("GET /metrics", 200),
+        ("GET /metrics key=wrong", 401),
+        ("GET /sse", 503),
+    ] {
+        let (head, _) = house.ask(request, call("1", "echo")).await;
+        assert_eq!(
+            (head.status, head.header("connection")),
+            (expected, Some("close")),
+            "{request}"
+        );
+    }
+    house.peer.release();
+    for mut client in held {
+        status(&client.wire.head().await.unwrap(), 200);
+    }
+    house.end().await;
+}

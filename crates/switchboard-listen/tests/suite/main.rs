@@ -82,6 +82,9 @@ switchboard_testkit::tests![
     limits::an_address_is_that_of_the_client,
     limits::nobody_speaks_for_a_client_who_is_not_trusted,
     limits::an_address_that_guesses_is_not_looked_at,
+    limits::who_asks_too_fast_is_told_as_of_any_limit,
+    limits::a_server_that_hangs_shuts_nobody_out,
+    limits::busy_connections_shut_nobody_out,
     lines::nonsense_is_answered_and_the_conversation_goes_on,
     lines::batches_belong_to_sessions_of_one_revision,
     lines::a_client_that_never_reads_is_cut_off,
@@ -150,6 +153,8 @@ switchboard_testkit::tests![
     tenants::each_has_lists_of_its_own,
     tenants::a_name_is_a_whole_segment,
     tenants::a_single_request_needs_no_session_under_a_tenant,
+    tenants::a_single_request_is_answered_whatever_its_client_accepts,
+    tenants::a_long_call_is_no_stream_for_who_takes_none,
     tenants::what_one_keeps_the_others_cannot_find,
     tenants::a_tenant_that_leaves_takes_its_sessions_along,
 ];

@@ -1,6 +1,8 @@
 //! Several tenants behind one listener.
 
-use crate::house::{House, has, initialize, lacks, new, old, status};
+use std::time::Duration;
+
+use crate::house::{House, has, initialize, lacks, new, old, status, still};
 
 const LIST: &str = "v=2026-07-28 m=tools/list";
 
@@ -114,4 +116,49 @@ pub(crate) async fn a_single_request_needs_no_session_under_a_tenant() {
     status(&house.ask("POST /acme/mcp s=none", old("1", "tools/list", "")).await.0, 404);
     status(&house.ask("POST /mcp", old("1", "tools/list", "")).await.0, 400);
     house.end().await;
+}
+
+pub(crate) async fn a_single_request_is_answered_whatever_its_client_accepts() {
+    let house = House::new().await;
+    house.let_in("acme", &["echo"]);
+    let list = || old("1", "tools/list", "");
+    for accept in ["application/json", "text/plain", "text/event-stream", "*/*", ""] {
+        let (head, body) = house.ask(&format!("POST /acme/mcp accept={accept}"), list()).await;
+        let kind = head.header("content-type");
+        assert_eq!((head.status, kind), (200, Some("application/json")), "{accept}: {body}");
+    }
+    // Those who know sessions, or need none of a newer kind, accept both forms.
+    let json = "accept=application/json";
+    let session = house.session("2025-11-25").await;
+    for (request, body) in [
+        ("POST", list()),
+        (&*format!("POST /default/mcp s={session}"), list()),
+        ("POST /acme/mcp", initialize("2025-11-25")),
+        ("POST /acme/mcp v=2026-07-28 m=tools/list", new("1", "tools/list", "", "")),
+    ] {
+        status(&house.ask(&format!("{request} {json}"), body).await.0, 406);
+    }
+    house.end().await;
+}
+
+/// Time stands still here, and jumps when everybody waits.
+pub(crate) async fn a_long_call_is_no_stream_for_who_takes_none() {
+    still(async {
+        for (accept, kind) in
+            [("application/json", "application/json"), ("*/*", "text/event-stream")]
+        {
+            let house = House::new().await;
+            house.let_in("acme", &["echo"]);
+            let mut client = house.connect().await;
+            let call = old("1", "tools/call", "\"name\":\"hold\"");
+            client.send(&format!("POST /acme/mcp accept={accept}"), call).await;
+            house.peer.until("held", 1).await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            house.peer.release();
+            let head = client.wire.head().await.unwrap();
+            assert_eq!((head.status, head.header("content-type")), (200, Some(kind)));
+            house.end().await;
+        }
+    })
+    .await;
 }

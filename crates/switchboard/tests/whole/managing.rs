@@ -7,6 +7,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use switchboard_mcp::ProtocolVersion;
+use switchboard_testkit::client::{Carrier, Client, Target};
 
 use crate::common::{Home, succeeded, wait};
 
@@ -164,6 +166,67 @@ fn a_key_is_made_used_and_taken_back() {
         let (actual, _, stderr) = site.try_run(args);
         assert!(actual == exit && stderr.contains(code) && stderr.contains("hint"), "{stderr}");
     }
+}
+
+/// What `--per-minute` promises holds whichever way the key is used, and for all of them together.
+#[test]
+fn a_key_is_good_for_its_rate_over_every_listener() {
+    let site = Site::start("");
+    let make = |name: &str| site.key(&[name, "--tenant", "acme", "--per-minute", "1"]);
+    let text = make("ci");
+    let Answer(status, head, body) = site.echo(&text, "acme");
+    assert_eq!(status, 200, "{body}");
+    assert!(head.contains("ratelimit: \"key:rate\";r=0;t=60"), "{head}");
+    let check = |Answer(status, head, body): Answer| {
+        assert_eq!(status, 429, "{body}");
+        let told = ["retry-after: ", "ratelimit: \"key:rate\";r=0;t=", "x-ratelimit-remaining: 0"];
+        assert!(told.iter().all(|told| head.contains(told)), "{head}");
+        body
+    };
+    let refused = check(site.echo(&text, "acme"));
+    let data = &refused["error"]["data"];
+    assert_eq!((&data["reason"], &data["rule"]), (&json!("rate_limited"), &json!("key:rate")));
+    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+        "params": { "name": "demo__echo", "arguments": { "message": "hello" } } });
+    let posted = site.send("POST /acme/sse", &text, "application/json", &call.to_string());
+    assert_eq!(check(posted)["error"]["data"]["rule"], "key:rate");
+    let managed = check(site.send("GET /acme/api/v1/calls", &text, "application/json", ""));
+    assert!(managed["detail"].as_str().unwrap().contains("1 calls in 60 s"), "{managed}");
+    // Over connections that stay the error is the answer, and what they did counts elsewhere.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (carrier, path) in [(Carrier::WebSocket, "ws"), (Carrier::Sse, "mcp/sse")] {
+        let text = make(path.trim_start_matches("mcp/"));
+        let scheme = if carrier == Carrier::WebSocket { "ws" } else { "http" };
+        let url = format!("{scheme}://{}/acme/{path}", site.authority);
+        let target = Target::Address { url, key: Some(text.clone()) };
+        runtime.block_on(async {
+            let version = ProtocolVersion::V2025_06_18;
+            let mut client = Client::connect(version, carrier, &target).await.unwrap();
+            let first = client.ask("tools/call", call["params"].clone()).await;
+            assert!(first.is_ok(), "{carrier}: {first:?}");
+            let second = client.ask("tools/call", call["params"].clone()).await;
+            let refused = format!("{:?}", second.unwrap_err());
+            assert!(refused.contains("key:rate"), "{carrier}: {refused}");
+        });
+        check(site.echo(&text, "acme"));
+    }
+}
+
+/// A request for itself on the path of the feed is one like any other to the limits: it comes from an
+/// address.
+#[test]
+fn what_is_posted_to_the_feed_is_limited_by_address() {
+    let site = Site::start("[limits.rule.here]\nper = \"address\"\nrate = \"1/h\"");
+    let text = site.key(&["ci", "--tenant", "acme"]);
+    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+        "params": { "name": "demo__echo", "arguments": { "message": "hello" } } });
+    let post = || site.send("POST /acme/sse", &text, "application/json", &call.to_string());
+    assert_eq!(post().0, 200);
+    let Answer(status, head, body) = post();
+    assert_eq!((status, &body["error"]["data"]["rule"]), (429, &json!("here")), "{body}");
+    assert!(head.contains("retry-after: ") && head.contains("ratelimit: \"here\";r=0"), "{head}");
+    // Those who watch see it as well.
+    assert_eq!(site.echo(&text, "acme").0, 429);
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +15,7 @@ use crate::limit::book::Book;
 use crate::limit::verdict::{Notice, Unit};
 use crate::limit::{LimitConfig, Rules};
 use crate::peer::Context;
-use crate::principal::{Principal, Standing};
+use crate::principal::{KeyRate, Principal, Standing};
 use crate::tenant::Tenant;
 
 /// 2026-11-30T23:59:50Z
@@ -231,4 +232,47 @@ async fn what_a_tenant_keeps_holds_for_its_own_principals_beside_the_configurati
     limits.retain(|tenant| *tenant == other);
     assert!(admit(&limits, &ann).await.is_ok(), "the configuration's has one left");
     assert!(admit(&limits, &ann).await.is_err());
+}
+
+/// A call of `ann` with this key.
+fn with_key(tenant: &str, key: &str, per_minute: u32) -> Context {
+    let per_minute = NonZeroU32::new(per_minute).unwrap();
+    let rate = Some(KeyRate { key: key.into(), per_minute });
+    let standing = Standing { rate, ..Standing::default() };
+    let principal = Principal::of(Tenant::parse(tenant).unwrap(), "ann", standing);
+    Context { notice: Some(Arc::default()), ..Context::new(principal, ProtocolVersion::MODERN) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_good_for_its_rate_where_there_are_no_rules() {
+    let limits = Limits::default();
+    let ci = with_key("acme", "k1", 2);
+    assert!(admit(&limits, &ci).await.is_ok());
+    assert_eq!(ci.notice.as_deref().and_then(Notice::read).unwrap().remaining, 1);
+    assert!(admit(&limits, &ci).await.is_ok());
+    let Err(Error::Limited(refused)) = admit(&limits, &ci).await else { panic!("let in") };
+    let told = (&*refused.rule, refused.limit, refused.window, refused.after);
+    let minute = Duration::from_secs(60);
+    assert_eq!(told, ("key:rate", 2, Some(minute), minute / 2));
+    assert!(limits.admit_key(&ci.principal).is_err(), "what is managed counts for the same rate");
+    // Another key of the same principal, the same key of another tenant, and no key at all.
+    for other in [with_key("acme", "k2", 1), with_key("other", "k1", 1), context("ann")] {
+        assert!(admit(&limits, &other).await.is_ok());
+    }
+    tokio::time::advance(minute / 2).await;
+    assert!(limits.admit_key(&ci.principal).unwrap().is_some());
+    assert!(admit(&limits, &ci).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_a_rule_refuses_costs_the_key_nothing() {
+    let limits = limits(&json!({ "a": { "concurrency": 1, "queue": 0, "rate": "2/day" } }));
+    let ci = with_key("acme", "k1", 3);
+    let first = admit(&limits, &ci).await.unwrap();
+    assert!(admit(&limits, &ci).await.is_err(), "there is no place");
+    drop(first);
+    assert!(admit(&limits, &ci).await.is_ok());
+    let Err(Error::Limited(refused)) = admit(&limits, &ci).await else { panic!("let in") };
+    assert_eq!(&*refused.rule, "a");
+    assert_eq!(limits.admit_key(&ci.principal).unwrap().unwrap().remaining, 0);
 }

@@ -14,21 +14,27 @@ use switchboard_mcp::RequestId;
 use crate::alone;
 use crate::front::Asked;
 use crate::http::Service;
-use crate::http::answer::respond;
+use crate::http::answer::{respond, whole};
 use crate::http::limited::noted_stateless;
 use crate::http::message::Reply;
 
 impl Service {
-    /// Answers one request for itself.
+    /// Answers one request for itself; by a stream, should it take long, only where the client says
+    /// that it takes one.
     pub(crate) async fn sessionless(
         &self,
         principal: Principal,
         id: RequestId,
         asked: Asked,
+        may_stream: bool,
     ) -> Reply {
         let (asked, notice) = alone::noticed(asked);
         let front = Arc::clone(&self.front);
         let answer = Box::pin(async move { alone::ask(&front, principal, asked).await });
-        Ok(noted_stateless(respond(id, answer, None).await, &notice))
+        let response = match may_stream {
+            true => respond(id, answer, None).await,
+            false => whole(&id, answer).await,
+        };
+        Ok(noted_stateless(response, &notice))
     }
 }

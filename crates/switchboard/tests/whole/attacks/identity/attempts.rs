@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use switchboard_testkit::issuer::{Signer, read, sign_with_secret};
 
 use super::{Good, SECRET, Site};
-use crate::asked::{bearer, form, now, patched, token};
+use crate::asked::{bearer, form, me, now, patched, token};
+use crate::common::wait;
 
 pub(super) struct Attempt {
     pub name: String,
@@ -146,12 +147,16 @@ fn keys(site: &Site, good: &Good) -> Vec<Attempt> {
     let id = made["key"]["id"].as_str().unwrap();
     let gone = crate::asked::ask(&site.at, &format!("DELETE /acme/api/v1/keys/{id}"), &owner, "");
     assert!(gone.status < 300, "{gone:?}");
+    let old = site.home.run(&["key", "create", "old", "--tenant", "acme", "--expires", "1s"]);
+    let old = old.trim();
+    wait("the key to expire", || me(&site.at, "acme", old) == Err(401));
     let last = if good.acme.ends_with('A') { "B" } else { "A" };
     let mistyped = format!("{}{last}", &good.acme[..good.acme.len() - 1]);
     let instance = site.home.key();
     vec![
         Attempt::new("key: of another tenant", good.beta.clone()),
         Attempt::new("key: taken back", made["text"].as_str().unwrap()),
+        Attempt::new("key: expired", old),
         Attempt::new("key: mistyped", mistyped),
         Attempt::new("key: cut short", &good.acme[..good.acme.len() / 2]),
         Attempt::new("key: of the instance, cut short", &instance[..instance.len() - 1]),

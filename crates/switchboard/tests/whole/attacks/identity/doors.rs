@@ -11,6 +11,8 @@ pub(super) struct Door {
     request: &'static str,
     headers: Extra,
     body: &'static str,
+    /// Whether it opens for whoever runs the daemon alone.
+    pub is_for_owner: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -40,7 +42,7 @@ const fn door(
     headers: Extra,
     body: &'static str,
 ) -> Door {
-    Door { name, request, headers, body }
+    Door { name, request, headers, body, is_for_owner: false }
 }
 
 pub(super) const DOORS: &[Door] = &[
@@ -53,18 +55,29 @@ pub(super) const DOORS: &[Door] = &[
     door("streamable HTTP, one request", "POST /acme/mcp", Extra::None, LIST),
     door("HTTP+SSE", "GET /sse", Extra::Events, ""),
     door("HTTP+SSE, messages", "POST /messages?session_id=x", Extra::None, LIST),
+    door("HTTP+SSE, tenant", "GET /acme/mcp/sse", Extra::Events, ""),
+    door("HTTP+SSE, messages, tenant", "POST /acme/mcp/messages?session_id=x", Extra::None, LIST),
     door("WebSocket", "GET /ws", Extra::Upgrade, ""),
     door("WebSocket, tenant", "GET /acme/ws", Extra::Upgrade, ""),
     door("feed", "GET /acme/sse", Extra::Events, ""),
     door("feed, a call", "POST /acme/sse", Extra::None, LIST),
     door("GraphQL", "POST /graphql", Extra::None, SCHEMA),
+    door("GraphQL, in the address", "GET /graphql?query=%7B__typename%7D", Extra::None, ""),
     door("GraphQL, tenant", "POST /acme/graphql", Extra::None, SCHEMA),
     door("GraphQL, older engine", "POST /acme/mcp_core_graphql", Extra::None, PING),
+    door("GraphQL, older daemon", "POST /acme/mcp_daemon_graphql", Extra::None, PING),
     door("REST, read", "GET /acme/api/v1/calls", Extra::None, ""),
     door("REST, keys", "GET /acme/api/v1/keys", Extra::None, ""),
     door("REST, root", "GET /api/v1/calls", Extra::None, ""),
     door("facts", "GET /acme", Extra::None, ""),
     door("cache", "POST /acme/admin/cache/refresh", Extra::None, "{}"),
+    door("cache, its state", "GET /acme/admin/cache/status", Extra::None, ""),
+    door("cache, cleared", "DELETE /acme/admin/cache", Extra::None, ""),
+    Door {
+        is_for_owner: true,
+        ..door("cache, of all tenants", "DELETE /admin/cache", Extra::None, "")
+    },
+    door("metrics", "GET /metrics", Extra::None, ""),
     door("/me", "GET /me", Extra::None, ""),
     door("/me, tenant", "GET /acme/me", Extra::None, ""),
 ];
