@@ -150,3 +150,17 @@ impl Default for DaemonConfig {
         Self { drain: TimeSpan::from_secs(25), list_wait: TimeSpan::from_secs(5) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::HttpConfig;
+
+    /// The defaults of two crates that do not know each other: what one server holds when it hangs,
+    /// with a queue that is full, is less than one caller may have.
+    #[test]
+    fn a_server_that_hangs_leaves_requests_for_other_servers() {
+        let server = switchboard_upstream::Settings::default();
+        let hung = server.in_flight + server.queue.size;
+        assert!(hung < HttpConfig::default().in_flight / 4 * 3, "{hung}");
+    }
+}

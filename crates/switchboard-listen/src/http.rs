@@ -19,6 +19,7 @@ mod modern;
 mod places;
 mod post;
 mod revoked;
+mod room;
 mod sessions;
 mod sse;
 mod tenants;
@@ -56,11 +57,11 @@ use crate::http::door::{Door, Presented};
 use crate::http::limited::Guesses;
 use crate::http::message::{Reply, refuse, text};
 use crate::http::places::{Guarded, Place, Places, Work};
+use crate::http::room::turn_away;
 use crate::http::sessions::Sessions;
 use crate::http::sse::Streams;
 use crate::http::tenants::{Directory, Target};
 use crate::http::tls::Tls;
-use crate::shares::NoShare;
 use crate::steady::Steady;
 
 /// What operators ask, and what is counted for them.
@@ -166,10 +167,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// waits for the system, which costs a request two calls of the system; while this one is due, the
 /// timers of requests are not the first.
 const BEAT: Duration = Duration::from_secs(5);
-
-/// How long whoever has a connection beyond those that are served may take to send the head of a
-/// request: nobody who is only to hear that there is no room may keep others from hearing it.
-const SPARE_PATIENCE: Duration = Duration::from_secs(5);
 
 impl HttpListener {
     /// Takes the address.
@@ -430,9 +427,7 @@ impl Service {
             return Ok(text(status, "application/json", body));
         }
         if work.is_spare() && route != Route::Metrics {
-            let limit = self.config.connections;
-            let all = format!("{limit} connections are busy (`http.connections`); try again");
-            return Err(self.crowded(&all));
+            return Err(self.full());
         }
         if route == Route::Annex {
             return self.annex(target, request, work).await;
@@ -479,49 +474,12 @@ impl Service {
         }
     }
 
-    /// Counts the connection as one that `principal` keeps busy.
-    fn seat(&self, work: &mut Work, principal: &Principal) -> Result<(), message::Refused> {
-        work.sit(principal).map_err(|why| {
-            let limit = self.config.connections;
-            let whose = match why {
-                NoShare::All => format!("{limit} connections are busy"),
-                NoShare::Own(own) => format!(
-                    "this caller keeps {own} connections busy, which is its share of {limit}"
-                ),
-            };
-            self.crowded(&format!("{whose} (`http.connections`); try again"))
-        })
-    }
-
-    fn crowded(&self, message: &str) -> message::Refused {
-        self.operations.rejected("connections");
-        message::unavailable(message).into()
-    }
-
-    /// How long a client may take to ask for something.
-    fn patience(&self, place: &Place) -> Duration {
-        let patience = self.config.header_timeout.as_duration();
-        if place.is_spare { patience.min(SPARE_PATIENCE) } else { patience }
-    }
-
     fn check_rate(&self, route: Route, principal: &Principal) -> Result<(), message::Refused> {
         let Some(rate) = &self.bounds.rate else { return Ok(()) };
         rate.take(principal).map_err(|early| {
             self.operations.rejected("rate");
             limited::hurried(route, &rate.verdict(early, self.front.gateway.wall()))
         })
-    }
-}
-
-/// Tells a client that there is no room, as far as that can be done without waiting for anything. In
-/// the clear somebody who speaks TLS would not understand it.
-fn turn_away(stream: TcpStream, tls_is_spoken: bool) {
-    use std::io::Write as _;
-    const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
-        content-length: 0\r\nconnection: close\r\n\r\n";
-    // Into the empty buffer of a new socket, which takes it at once; whoever left is not told.
-    if let (false, Ok(mut stream)) = (tls_is_spoken, stream.into_std()) {
-        let _ = stream.write(NO_ROOM);
     }
 }
 
