@@ -24,6 +24,7 @@ fn filled(functions: usize) -> House {
         for call in 0..3 {
             let row = Row::new(format!("{number:03}{call}"))
                 .with("name", format!("f{number:03}"))
+                .with("method", "tools/call")
                 .with("status", format!("status {call}"));
             house.store.put(&tables::CALLS, "acme", row);
         }
@@ -126,11 +127,20 @@ async fn secrets_of_servers_are_kept_and_not_shown() {
     assert_eq!(made["putServer"]["version"], 1);
     assert_eq!(made["putServer"]["updatedBy"], "user:ann");
     let mut sent = shown.clone();
-    sent["http"]["url"] = json!("https://b");
+    sent["http"]["url"] = json!("https://b/mcp");
+    let elsewhere = json!({"name": "a", "definition": sent, "version": 1});
+    let (code, message) = house.error(&acme, PUT_SERVER, elsewhere).await;
+    assert_eq!(code, "INVALID");
+    assert!(
+        message.contains("`http.headers.Authorization`") && message.contains("`https://b`"),
+        "{message}"
+    );
+    sent["http"]["url"] = json!("https://a/mcp");
     let variables = json!({"name": "a", "definition": sent, "version": 1});
     house.data(&acme, PUT_SERVER, variables.clone()).await;
     let kept = house.store.row(&tables::SERVERS, "acme", "a").unwrap();
-    let expected = json!({"http": {"url": "https://b", "headers": {"Authorization": "Bearer x"}}});
+    let expected =
+        json!({"http": {"url": "https://a/mcp", "headers": {"Authorization": "Bearer x"}}});
     assert_eq!(kept.get("body"), Some(&expected));
     assert_eq!(house.error(&acme, PUT_SERVER, variables).await.0, "CONFLICT");
     let variables = json!({"name": "b", "definition": {"http": {"token": "…"}}});
