@@ -170,6 +170,7 @@ fn holds(condition: &Condition, table: &Table, row: &Row) -> bool {
         Test::In(wanted) => wanted.iter().any(|wanted| value == text(wanted)),
         Test::Contains(part) => value.contains(part),
         Test::From(least) => value >= text(least).as_str(),
+        Test::Present => !value.is_empty(),
         Test::Below(bound) => value < text(bound).as_str(),
     }
 }
