@@ -5,6 +5,8 @@
 //! a credential is limited to, whatever its roles, limits what is made with it: scopes, and the end of
 //! a key.
 
+use std::time::Duration;
+
 use switchboard_core::store::{Listed, Query, Row, Table, tables};
 use switchboard_core::{ADMIN, Area, LoginMethod, OWNER};
 
@@ -13,7 +15,7 @@ use crate::desk::Desk;
 use crate::fault::Fault;
 use crate::live::Event;
 use crate::moment::Moment;
-use crate::operations::{KeyWish, LoginChange, LoginChanged, UserChange};
+use crate::operations::{KeyWish, LoginChange, LoginChanged, Rotation, UserChange};
 use crate::page::Cursor;
 use crate::record::{Key, User, UserWish};
 
@@ -26,6 +28,10 @@ pub(crate) struct Known {
     pub name: Option<String>,
     pub roles: Vec<String>,
 }
+
+/// How long the text before stays good where nobody says it, as that of the key of the instance
+/// (`auth.rotate_grace`): until its programs have the new one.
+const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Desk {
     /// A new key; its id and its text, which is not to be had again.
@@ -45,6 +51,33 @@ impl Desk {
                 Ok((Key::from(&self.written(&tables::KEYS, &id).await?), text))
             }
             LoginChanged::Done => Err(Fault::internal(&"a key was made, and there is none")),
+        }
+    }
+
+    /// Another text for a key, not to be had again. Whoever gets it has what the key may do, as with one
+    /// that they make.
+    pub(crate) async fn rotate_key(
+        &self,
+        id: &str,
+        wish: Rotation,
+    ) -> Result<(Key, String), Fault> {
+        self.access.require(Right::Manage(Area::Keys))?;
+        let missing = || Fault::NotFound { what: "key", key: id.to_owned() };
+        let kept = self.kept_login(&tables::KEYS, id).await?.ok_or_else(missing)?;
+        let kept = Key::from(&kept);
+        self.may_grant(&kept.roles)?;
+        self.may_reach(kept.scopes.as_deref())?;
+        self.may_last(kept.expires_at.as_ref())?;
+        let is_itself = kept.subject.is_none_or(|subject| subject == format!("key:{id}"));
+        if !is_itself && !self.grants_all() {
+            return Err(Fault::Forbidden("rotate keys that act as somebody else".to_owned()));
+        }
+        let grace = wish.grace_seconds.map_or(GRACE, |it| Duration::from_secs(it.into()));
+        match self.change_login(LoginChange::RotateKey { id: id.to_owned(), grace }).await? {
+            LoginChanged::KeyMade { id, text } => {
+                Ok((Key::from(&self.written(&tables::KEYS, &id).await?), text))
+            }
+            LoginChanged::Done => Err(Fault::internal(&"a key was rotated, and has no text")),
         }
     }
 
@@ -181,7 +214,9 @@ impl Desk {
 
     async fn change_login(&self, change: LoginChange) -> Result<LoginChanged, Fault> {
         let area = match &change {
-            LoginChange::MakeKey(_) | LoginChange::RevokeKey { .. } => Area::Keys,
+            LoginChange::MakeKey(_)
+            | LoginChange::RevokeKey { .. }
+            | LoginChange::RotateKey { .. } => Area::Keys,
             LoginChange::PutUser(_) | LoginChange::RemoveUser { .. } => Area::Users,
         };
         let changed = self.ports.operations.login(self.tenant(), self.subject(), change).await?;

@@ -99,6 +99,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("mutation { refreshServers { tools } }", &["manage servers"]),
     ("mutation { purgeCache }", &["manage cache"]),
     ("mutation { createKey(input: {name: \"k\"}) { text } }", &["manage keys"]),
+    ("mutation { rotateKey(id: \"a\") { text } }", &["manage keys"]),
     ("mutation { revokeKey(id: \"k\") }", &["manage keys"]),
     ("mutation { putUser(name: \"u\", input: {roles: []}) { name } }", &["manage users"]),
     ("mutation { deleteUser(name: \"a\") }", &["manage users"]),
@@ -247,6 +248,8 @@ async fn nobody_gives_what_they_do_not_have() {
     house.store.put(&tables::USERS, "acme", root);
     let boss = Row::new("boss").with("body", json!({"roles": ["admin"]}));
     house.store.put(&tables::KEYS, "acme", boss);
+    let anns = Row::new("anns").with("body", json!({"roles": [], "subject": "user:ann"}));
+    house.store.put(&tables::KEYS, "acme", anns);
     let bob = caller("acme", "user:bob", &["manage keys", "manage users", "staff"]);
     let ann = admin("acme");
     let key = |input: &str| format!("mutation {{ createKey(input: {{{input}}}) {{ text }} }}");
@@ -265,6 +268,10 @@ async fn nobody_gives_what_they_do_not_have() {
         (&bob, user("root", "password: \"p\""), false),
         (&bob, "mutation { deleteUser(name: \"root\") }".to_owned(), false),
         (&bob, "mutation { revokeKey(id: \"boss\") }".to_owned(), false),
+        (&bob, "mutation { rotateKey(id: \"boss\") { text } }".to_owned(), false),
+        (&bob, "mutation { rotateKey(id: \"anns\") { text } }".to_owned(), false),
+        (&bob, "mutation { rotateKey(id: \"a\") { text } }".to_owned(), true),
+        (&ann, "mutation { rotateKey(id: \"anns\") { text } }".to_owned(), true),
         (&bob, "mutation { deleteUser(name: \"new\") }".to_owned(), true),
         (&bob, "mutation { revokeKey(id: \"a\") }".to_owned(), true),
         (&ann, user("root", "password: \"p\""), true),
