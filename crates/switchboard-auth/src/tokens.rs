@@ -9,6 +9,7 @@ mod renewed;
 mod revoked;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -43,6 +44,7 @@ pub struct Tokens {
     renewed: Renewed,
     /// Whose tokens came by: where a look at all rows is dear, those of the others are not asked for.
     seen: Mutex<BTreeSet<Tenant>>,
+    has_walked: AtomicBool,
 }
 
 /// What our tokens say, and for how long.
@@ -102,7 +104,8 @@ impl Tokens {
         leases: Arc<Leases>,
     ) -> Self {
         let (revoked, renewed) = (Revoked::new(), Renewed::new());
-        Self { keys, rules, store, clock, leases, revoked, renewed, seen: Mutex::default() }
+        let (seen, has_walked) = (Mutex::default(), AtomicBool::new(false));
+        Self { keys, rules, store, clock, leases, revoked, renewed, seen, has_walked }
     }
 
     fn sign(&self, identity: &Identity, now: SystemTime) -> Access {
@@ -284,14 +287,14 @@ impl Tokens {
     /// Those that have tokens. Where a walk through the whole table is dear, it is made once, and
     /// afterwards those are meant whose tokens came by here.
     async fn tenants(&self) -> Result<BTreeSet<Tenant>, StoreError> {
-        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if self.store.walks() && !seen().is_empty() {
-            return Ok(seen());
+        if self.store.walks() && self.has_walked.load(Ordering::Relaxed) {
+            return Ok(self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone());
         }
-        let mut tenants: BTreeSet<_> = self.store.tenants(&TOKENS).await?.into_iter().collect();
-        tenants.insert(Tenant::default());
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(tenants.clone());
-        Ok(tenants)
+        let found = self.store.tenants(&TOKENS).await?;
+        self.has_walked.store(true, Ordering::Relaxed);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.extend(found);
+        Ok(seen.clone())
     }
 
     fn see(&self, tenant: &Tenant) {

@@ -9,6 +9,7 @@ use switchboard_core::Tenant;
 use switchboard_core::store::tables::{TOKENS, USERS};
 
 use crate::house::{House, START, shown, users};
+use crate::store::MemoryStore;
 
 struct World {
     house: House,
@@ -215,6 +216,36 @@ async fn what_is_kept_of_tokens_that_are_over_is_let_go_of() {
     house.pass(30 * 24 * 60 * 60);
     assert_eq!(house.auth.tokens.sweep().await.unwrap(), 1);
     assert!(!kept().contains("refresh:"));
+}
+
+#[tokio::test]
+async fn where_a_walk_through_all_tokens_is_dear_it_is_made_once() {
+    let World { house: _house, _directory } = World::new();
+    let secret = json!({ "tokens": { "secret": "a secret of more than thirty-two bytes" } });
+    let store = Arc::<MemoryStore>::default();
+    store.walks.store(true, Ordering::Relaxed);
+    let here = House::with_store(secret.clone(), Arc::clone(&store));
+    let there = House::with_store(secret, Arc::clone(&store));
+    let acme = Tenant::parse("acme").unwrap();
+    let eve = NewUser {
+        username: "eve".to_owned(),
+        password: "eve's secret".to_owned(),
+        roles: Vec::new(),
+        scopes: None,
+    };
+    here.auth.users.put(&acme, eve, "test").await.unwrap();
+    let login = here.log_in("acme", "username=eve&password=eve%27s+secret").await;
+    let token = text(&login, "access_token");
+    assert_eq!(there.bearer("acme", token).await, "acme/user:eve by password");
+    here.auth.tokens.revoke(token).await.unwrap();
+    for _ in 0..5 {
+        there.auth.tend().await;
+        there.auth.tokens.sweep().await.unwrap();
+    }
+    assert_eq!(store.walked.load(Ordering::Relaxed), 1);
+    assert_eq!(there.bearer("acme", token).await, "Invalid", "heard of by a query");
+    here.pass(24 * 60 * 60);
+    assert_eq!(here.auth.tokens.sweep().await.unwrap(), 2);
 }
 
 #[tokio::test]
