@@ -19,9 +19,8 @@ pub(crate) async fn tenant(desk: &Desk, feed: &Feed) -> Result<Response<Body>, F
     let facts = operations.facts();
     let mut offers = operations.offers(desk.tenant()).await;
     offers.retain(|offer| desk.access.sees(offer));
-    let names = |kind: Kind| -> Vec<&str> {
-        let of = |offer: &&Offer| offer.kind == kind;
-        offers.iter().filter(of).map(|offer| offer.exposed.as_str()).collect()
+    let items = |kind: Kind| -> Vec<Value> {
+        offers.iter().filter(|offer| offer.kind == kind).map(item).collect()
     };
     let (clients, kept) = feed.counts(desk.tenant());
     Ok(answer(
@@ -31,11 +30,21 @@ pub(crate) async fn tenant(desk: &Desk, feed: &Feed) -> Result<Response<Body>, F
             "version": facts.version,
             "partition_key": desk.tenant().as_str(),
             "sse_stats": { "total_clients": clients, "message_history_size": kept },
-            "tools": names(Kind::Tools),
-            "resources": names(Kind::Resources),
-            "prompts": names(Kind::Prompts),
+            "tools": items(Kind::Tools),
+            "resources": items(Kind::Resources),
+            "prompts": items(Kind::Prompts),
         }),
     ))
+}
+
+/// An item as it is in the list of its kind, under the name that clients know.
+fn item(offer: &Offer) -> Value {
+    let mut item = offer.item.clone();
+    let name = if offer.kind == Kind::Resources { "uri" } else { "name" };
+    if let Value::Object(members) = &mut item {
+        members.insert(name.to_owned(), offer.exposed.as_str().into());
+    }
+    item
 }
 
 pub(crate) async fn refresh(desk: &Desk) -> Result<Response<Body>, Fault> {

@@ -1,6 +1,7 @@
 //! The port to the running daemon: what no store knows, and what more than a store has to do.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_graphql::{Enum, SimpleObject};
 use async_trait::async_trait;
@@ -158,6 +159,11 @@ pub enum LoginChange {
     RevokeKey {
         id: String,
     },
+    /// Another text for a key; the present one is good until `grace` is over.
+    RotateKey {
+        id: String,
+        grace: Duration,
+    },
     /// A user, whether there was one or not. What is `None` stays as it is.
     PutUser(UserChange),
     /// The user and everything that was issued to it.
@@ -205,6 +211,16 @@ pub struct KeyWish {
     /// Requests in a minute.
     #[serde(default)]
     pub per_minute: Option<u32>,
+}
+
+/// How a key is to get another text.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, async_graphql::InputObject)]
+#[graphql(name = "RotationInput")]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Rotation {
+    /// For how many seconds the present text stays good: a day where that is not said, and at 0 it
+    /// ends at once.
+    pub grace_seconds: Option<u32>,
 }
 
 #[derive(Clone, Debug)]

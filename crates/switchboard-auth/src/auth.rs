@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api_keys::ApiKeys;
 use crate::checked::{
-    AuthError, admin, cognito_rules, listed_users, oidc_rules, pool, reach, rules, wrong,
+    AuthError, admin, cognito_rules, issuers, listed_users, oidc_rules, pool, reach, rules, wrong,
 };
 use crate::clock::Clock;
 use crate::cognito::CognitoLogin;
@@ -74,14 +74,15 @@ impl Auth {
         let leases = Arc::new(Leases::new());
         let fresh = config.keys.fresh.as_duration();
         let keys = ApiKeys::new(Arc::clone(&store), clock.clone(), Arc::clone(&leases), fresh);
-        let (keys, users) = (Arc::new(keys), users(&config.users, &store, &clock)?);
+        let keys = Arc::new(keys);
         let tokens = Arc::new(Tokens::new(
             signing_keys(config, &secret_file)?,
             rules(config)?,
-            store,
+            Arc::clone(&store),
             clock.clone(),
             Arc::clone(&leases),
         ));
+        let users = users(&config.users, Users::new(store, Arc::clone(&tokens), clock.clone()))?;
         let sign_in = SignIn {
             tokens: Arc::clone(&tokens),
             users: Arc::clone(&users),
@@ -185,12 +186,7 @@ fn cognito(config: &AuthConfig, guard: &Guard) -> Result<Option<CognitoLogin>, A
     login.ok_or_else(no_address).map(Some)
 }
 
-fn users(
-    config: &UsersConfig,
-    store: &Arc<dyn Store>,
-    clock: &Clock,
-) -> Result<Arc<Users>, AuthError> {
-    let mut users = Users::new(Arc::clone(store), clock.clone());
+fn users(config: &UsersConfig, mut users: Users) -> Result<Arc<Users>, AuthError> {
     listed_users(config)?.into_iter().for_each(|user| users.add(user));
     if let Some((name, password)) = admin(config)? {
         let reach = reach("auth.users.tenant", &config.tenant)?;
@@ -213,6 +209,7 @@ fn signing_keys(config: &AuthConfig, file: &Path) -> Result<SigningKeys, AuthErr
 }
 
 fn providers(config: &AuthConfig, shared: &dyn Fn() -> Shared) -> Result<Ways, AuthError> {
+    issuers(config)?;
     let mut providers = Ways::new();
     for (name, oidc) in &config.oidc {
         let resources = &config.resource.addresses;

@@ -73,6 +73,7 @@ impl AuthConfig {
                 .filter_map(|(name, oidc)| oidc_rules(name, oidc, &self.resource.addresses).err()),
         );
         mistakes.extend(self.cognito.as_ref().and_then(|it| cognito_rules(it).err()));
+        mistakes.extend(issuers(self).err());
         mistakes.extend(pool(self).err());
         mistakes
     }
@@ -134,6 +135,23 @@ pub(crate) fn rules(config: &AuthConfig) -> Result<TokenRules, AuthError> {
         refresh_lifetime: tokens.refresh_lifetime.as_duration(),
         skew: tokens.clock_skew.as_duration(),
     })
+}
+
+/// Whether each provider has an issuer of its own. A token says by its issuer whose it is, and the
+/// provider that is asked first decides: of two with one issuer the second would let nobody in.
+pub(crate) fn issuers(config: &AuthConfig) -> Result<(), AuthError> {
+    let mut known: Vec<(String, String)> = Vec::new();
+    let cognito = config.cognito.iter().map(|it| ("auth.cognito".to_owned(), it.issuer()));
+    let oidc = config.oidc.iter();
+    let oidc = oidc.map(|(name, it)| (format!("auth.oidc.{name}.issuer"), it.issuer.clone()));
+    for (key, issuer) in cognito.chain(oidc) {
+        if let Some((other, _)) = known.iter().find(|(_, own)| *own == issuer) {
+            let why = format!("`{other}` has the same issuer; of each there can be one provider");
+            return Err(wrong(&key, &why));
+        }
+        known.push((key, issuer));
+    }
+    Ok(())
 }
 
 pub(crate) fn oidc_rules(

@@ -63,6 +63,15 @@ impl Leases {
         }
     }
 
+    /// Ends what was opened with credentials whose names are these.
+    pub(crate) fn end_where(&self, is_one: impl Fn(&str) -> bool) {
+        for (name, token) in self.lock().iter_mut() {
+            if is_one(name) {
+                token.cancel();
+            }
+        }
+    }
+
     /// Ends everything.
     pub(crate) fn end_all(&self) {
         let mut open = std::mem::replace(&mut *self.lock(), Bounded::new(LIMIT));

@@ -90,6 +90,12 @@ impl StoredHash {
         &self.text
     }
 
+    /// What says which password it is of, and nothing about it: another one has another salt, and so
+    /// has the same one that is set again.
+    pub(crate) fn epoch(&self) -> String {
+        crate::key::Digest::of(self.text.as_bytes()).hex()[..32].to_owned()
+    }
+
     fn verify(&self, password: &[u8]) -> bool {
         match self.recipe {
             Recipe::Argon2id { .. } => PasswordHash::new(&self.text)
@@ -212,6 +218,18 @@ impl Passwords {
 pub(crate) fn hash_now(password: &str) -> StoredHash {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default());
     let hash = argon2.hash_password(password.as_bytes()).expect("a salt and memory for it");
+    StoredHash { text: hash.to_string().into(), recipe: OURS }
+}
+
+/// The same for a password that the configuration has: with a salt that is the same after each start,
+/// so that what goes by the hash ([`Identity::epoch`](crate::tokens::Identity)) is that of the
+/// password. It is kept nowhere.
+pub(crate) fn hash_configured(username: &str, password: &str) -> StoredHash {
+    let salt = crate::key::Digest::of(format!("switchboard {username}").as_bytes()).bytes();
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default());
+    let hash: PasswordHash = argon2
+        .hash_password_with_salt(password.as_bytes(), &salt[..16])
+        .expect("a salt and memory for it");
     StoredHash { text: hash.to_string().into(), recipe: OURS }
 }
 

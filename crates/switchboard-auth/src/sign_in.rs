@@ -13,9 +13,8 @@ use switchboard_core::store::StoreError;
 
 use crate::clock::Clock;
 use crate::cognito::CognitoLogin;
-use crate::reach::Reach;
 use crate::throttle::Throttle;
-use crate::tokens::{Pair, RefreshError, Tokens};
+use crate::tokens::{Identity, Pair, RefreshError, Tokens};
 use crate::users::Users;
 
 /// Logs people in.
@@ -62,10 +61,10 @@ impl SignIn {
             Err(why) => return Answer::detail(400, why),
         };
         let name = match &grant {
-            Grant::Password { username, .. } => Some(username.clone()),
+            Grant::Password { username, .. } => Some(self.guessed(tenant, username)),
             Grant::Refresh { .. } => None,
         };
-        if let Err(wait) = self.throttle.begin(name.as_deref(), from, self.clock.now()) {
+        if let Err(wait) = self.throttle.begin(name.as_ref(), from, self.clock.now()) {
             return Answer::wait("Too many attempts", wait);
         }
         let answer = match (grant, &self.cognito) {
@@ -81,7 +80,7 @@ impl SignIn {
             (Grant::Refresh { token, .. }, None) => self.refresh(&token).await,
         };
         if answer.status == 200 {
-            self.throttle.succeeded(name.as_deref(), from, self.clock.now());
+            self.throttle.succeeded(name.as_ref(), from, self.clock.now());
         }
         answer
     }
@@ -97,6 +96,16 @@ impl SignIn {
             Ok(()) => Answer { status: 200, body: json!({}), retry_after: None },
             Err(error) => Answer::unavailable(&error),
         }
+    }
+
+    /// Whose password is guessed at.
+    fn guessed(&self, tenant: &Tenant, username: &str) -> (Tenant, String) {
+        let home = match self.cognito {
+            // One pool has the users of all tenants.
+            Some(_) => Tenant::default(),
+            None => self.users.home(tenant, username),
+        };
+        (home, username.to_owned())
     }
 
     async fn check(&self, tenant: &Tenant, username: &str, password: &str) -> Answer {
@@ -115,13 +124,15 @@ impl SignIn {
         }
     }
 
-    /// Looks the user up again, so that whoever lost a role or was deleted learns it here.
+    /// Looks the user up again, so that whoever lost a role or was deleted learns it here, and whoever
+    /// has a token of a former password, or of somebody of that name before.
     async fn refresh(&self, token: &str) -> Answer {
         let next = async {
-            let (username, reach) = self.tokens.owner(token).await?;
-            let user = self.users.find(&reach.home(), &username).await?;
-            let is_same = |own: &Reach| own.home() == reach.home();
-            match user.filter(|user| is_same(&user.identity.reach)) {
+            let owner = self.tokens.owner(token).await?;
+            let home = owner.reach.home();
+            let user = self.users.find(&home, &owner.username).await?;
+            let is_same = |own: &Identity| own.reach.home() == home && own.epoch == owner.epoch;
+            match user.filter(|user| is_same(&user.identity)) {
                 Some(user) => self.tokens.refresh(token, &user.identity).await,
                 None => {
                     self.tokens.revoke_family(token).await?;

@@ -1,6 +1,6 @@
 //! How fast somebody may guess passwords.
 //!
-//! Each name and each address has a few attempts; after them each costs a wait that doubles. An
+//! Each name of a tenant and each address has a few attempts; after them each costs a wait that doubles. An
 //! attempt counts when it begins, so that a hundred at once are a hundred, and one that succeeds
 //! clears the name. The wait for a name stays short, or whoever knows a name could lock its owner
 //! out; an address that guesses at many names waits longer.
@@ -10,6 +10,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use switchboard_core::Tenant;
+
 use crate::bounded::Bounded;
 
 pub(crate) struct Throttle {
@@ -17,7 +19,7 @@ pub(crate) struct Throttle {
 }
 
 struct Counted {
-    names: Bounded<String, Attempts>,
+    names: Bounded<(Tenant, String), Attempts>,
     addresses: Bounded<IpAddr, Attempts>,
 }
 
@@ -56,7 +58,7 @@ impl Throttle {
     /// wait first.
     pub(crate) fn begin(
         &self,
-        name: Option<&str>,
+        name: Option<&(Tenant, String)>,
         from: Option<IpAddr>,
         now: SystemTime,
     ) -> Result<(), Duration> {
@@ -69,7 +71,7 @@ impl Throttle {
             return Err(left);
         }
         if let Some(name) = name {
-            count(&mut counted.names, name.to_owned(), &NAMES, now);
+            count(&mut counted.names, name.clone(), &NAMES, now);
         }
         if let Some(network) = network {
             count(&mut counted.addresses, network, &ADDRESSES, now);
@@ -78,7 +80,12 @@ impl Throttle {
     }
 
     /// The attempt was no guess.
-    pub(crate) fn succeeded(&self, name: Option<&str>, from: Option<IpAddr>, now: SystemTime) {
+    pub(crate) fn succeeded(
+        &self,
+        name: Option<&(Tenant, String)>,
+        from: Option<IpAddr>,
+        now: SystemTime,
+    ) {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(name) = name {
             counted.names.remove(name);
@@ -129,10 +136,12 @@ mod tests {
     use std::net::IpAddr;
     use std::time::{Duration, UNIX_EPOCH};
 
+    use switchboard_core::Tenant;
+
     use super::Throttle;
 
-    /// Makes attempts written `SECOND NAME ADDRESS`, with `!` before the name for one that
-    /// succeeds, and compares the seconds to wait before each.
+    /// Makes attempts written `SECOND NAME ADDRESS`, the name perhaps with `@TENANT`, with `!` before
+    /// it for one that succeeds, and compares the seconds to wait before each.
     #[track_caller]
     fn check(attempts: &str, expected: &[u64]) {
         let throttle = Throttle::new();
@@ -142,9 +151,11 @@ mod tests {
             };
             let now = UNIX_EPOCH + Duration::from_secs(second.parse().unwrap());
             let from = Some(address.parse::<IpAddr>().unwrap());
-            let waits = throttle.begin(Some(name.trim_start_matches('!')), from, now);
+            let (own, tenant) = name.split_once('@').unwrap_or((name, "default"));
+            let whose = (Tenant::parse(tenant).unwrap(), own.trim_start_matches('!').to_owned());
+            let waits = throttle.begin(Some(&whose), from, now);
             if waits.is_ok() && name.starts_with('!') {
-                throttle.succeeded(Some(&name[1..]), from, now);
+                throttle.succeeded(Some(&whose), from, now);
             }
             waits.err().unwrap_or_default().as_secs()
         });
@@ -158,6 +169,15 @@ mod tests {
              0 ann 10.0.0.6\n0 ann 10.0.0.7\n0 bob 10.0.0.7\n1 ann 10.0.0.7\n1 ann 10.0.0.7
              3 ann 10.0.0.8\n3 ann 10.0.0.8\n5000 ann 10.0.0.8",
             &[0, 0, 0, 0, 0, 0, 1, 0, 0, 2, 0, 4, 0],
+        );
+    }
+
+    #[test]
+    fn guessing_at_a_name_keeps_nobody_of_that_name_in_another_tenant_waiting() {
+        check(
+            "0 ann@acme 10.0.0.1\n0 ann@acme 10.0.0.1\n0 ann@acme 10.0.0.1\n0 ann@acme 10.0.0.1
+             0 ann@acme 10.0.0.1\n0 ann@acme 10.0.0.1\n0 ann@acme 10.0.0.1\n0 ann@beta 10.0.0.2",
+            &[0, 0, 0, 0, 0, 0, 1, 0],
         );
     }
 

@@ -5,15 +5,18 @@
 
 mod key;
 mod refresh;
+mod renewed;
 mod revoked;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use switchboard_core::store::tables::TOKENS;
-use switchboard_core::store::{Change, Query, Row, Store, StoreError, Test};
+use switchboard_core::store::{Change, Condition, Query, Row, Store, StoreError, Test};
 use switchboard_core::{Admitted, Denied, LoginMethod, Principal, Reason, Standing, Tenant};
 
 pub(crate) use key::SigningKeys;
@@ -26,6 +29,7 @@ use crate::jwt::{self, Bad, Claims, Times, Unverified};
 use crate::leases::Leases;
 use crate::reach::Reach;
 use crate::roles::granted;
+use crate::tokens::renewed::Renewed;
 use crate::tokens::revoked::Revoked;
 use crate::way::{Asked, Way};
 
@@ -37,6 +41,10 @@ pub struct Tokens {
     clock: Clock,
     leases: Arc<Leases>,
     revoked: Revoked,
+    renewed: Renewed,
+    /// Whose tokens came by: where a look at all rows is dear, those of the others are not asked for.
+    seen: Mutex<BTreeSet<Tenant>>,
+    has_walked: AtomicBool,
 }
 
 /// What our tokens say, and for how long.
@@ -58,6 +66,9 @@ pub struct Identity {
     pub roles: Vec<String>,
     pub scopes: Option<Vec<String>>,
     pub reach: Reach,
+    /// Which of the passwords that somebody of this name had it was: what is issued for one is not
+    /// good any more once there is another.
+    pub epoch: String,
 }
 
 /// What somebody gets who logged in.
@@ -78,6 +89,9 @@ struct Access {
 /// How the names of rows begin that say a token was taken back, and what comes after all of them.
 const REVOKED: (&str, &str) = ("jti:", "jti;");
 
+/// The same of rows that say which password a user has since when it was changed.
+const RENEWED: (&str, &str) = ("user:", "user;");
+
 /// Rows that are read at once.
 const PAGE: u32 = 500;
 
@@ -89,7 +103,9 @@ impl Tokens {
         clock: Clock,
         leases: Arc<Leases>,
     ) -> Self {
-        Self { keys, rules, store, clock, leases, revoked: Revoked::new() }
+        let (revoked, renewed) = (Revoked::new(), Renewed::new());
+        let (seen, has_walked) = (Mutex::default(), AtomicBool::new(false));
+        Self { keys, rules, store, clock, leases, revoked, renewed, seen, has_walked }
     }
 
     fn sign(&self, identity: &Identity, now: SystemTime) -> Access {
@@ -105,7 +121,9 @@ impl Tokens {
             "tenant": identity.reach.to_string(),
             "iat": seconds(now),
             "jti": jti,
+            "epoch": identity.epoch,
         });
+        self.see(&identity.reach.home());
         if let Some(scopes) = &identity.scopes {
             claims["scope"] = scopes.join(" ").into();
         }
@@ -118,18 +136,56 @@ impl Tokens {
         &self,
         jti: &str,
         expires: SystemTime,
-        home: &Tenant,
+        (home, username): (&Tenant, &str),
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
         let until = expires + self.rules.skew;
         let row = Row::new(format!("{}{jti}", REVOKED.0))
-            .with("body", json!({ "until": seconds(until) }))
+            .with("body", json!({ "until": seconds(until), "username": username }))
             .with("until", column(until));
         self.revoked.insert(jti, until, now).map_err(|_| {
             StoreError::Unavailable("too many tokens were taken back lately".to_owned())
         })?;
-        self.leases.end(&lease(jti));
+        self.leases.end(&lease(home, username, jti));
         self.store.write(&TOKENS, home, vec![Change::Put(row)]).await
+    }
+
+    /// Has every token of a user end that was issued for another password than the one of this epoch;
+    /// all of them where it is empty. The families of refresh tokens end when they are used next.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; in this process they let nobody in any more all the same.
+    pub(crate) async fn renew(
+        &self,
+        home: &Tenant,
+        username: &str,
+        epoch: &str,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        // The last token of before is over then.
+        let until = now + self.rules.lifetime + self.rules.skew;
+        self.note_renewed(home, username, epoch, until, now);
+        self.see(home);
+        let row = Row::new(format!("{}{username}", RENEWED.0))
+            .with("body", json!({ "until": seconds(until), "epoch": epoch }))
+            .with("until", column(until));
+        self.store.write(&TOKENS, home, vec![Change::Put(row)]).await
+    }
+
+    fn note_renewed(
+        &self,
+        home: &Tenant,
+        username: &str,
+        epoch: &str,
+        until: SystemTime,
+        now: SystemTime,
+    ) {
+        match self.renewed.note(home, username, epoch, until, now) {
+            Ok(true) => self.leases.end_where(|lease| is_of(lease, home, username)),
+            Ok(false) => {}
+            Err(_) => tracing::error!("more passwords were changed than can be remembered"),
+        }
     }
 
     /// Takes back whatever token this is, signed or for refreshing (RFC 7009, section 2.2: one that
@@ -144,7 +200,8 @@ impl Tokens {
         }
         let Some(unverified) = self.recognise(token) else { return Ok(()) };
         let Ok(good) = self.check(token, &unverified, self.clock.now()) else { return Ok(()) };
-        self.revoke_access(&good.jti, good.expires, &good.reach.home()).await
+        let whose = (&good.reach.home(), &*good.username);
+        self.revoke_access(&good.jti, good.expires, whose).await
     }
 
     /// Deletes what is kept of tokens that are over: refresh tokens nobody may use any more, and
@@ -154,19 +211,23 @@ impl Tokens {
     ///
     /// [`StoreError`]; what was deleted until then is.
     pub async fn sweep(&self) -> Result<u64, StoreError> {
-        let over = Value::from(column(self.clock.now()));
+        let over =
+            Condition { column: "until", test: Test::Below(column(self.clock.now()).into()) };
         let mut deleted = 0;
-        loop {
-            let gone = self.store.sweep(&TOKENS, "until", &over, PAGE).await?;
-            deleted += gone;
-            if gone < u64::from(PAGE) {
-                return Ok(deleted);
+        for tenant in self.tenants().await? {
+            loop {
+                let gone = self.store.prune(&TOKENS, &tenant, vec![over.clone()], PAGE).await?;
+                deleted += gone;
+                if gone < u64::from(PAGE) {
+                    break;
+                }
             }
         }
+        Ok(deleted)
     }
 
-    /// Reads which tokens were taken back: at the start, and now and then, because other processes
-    /// with the same store take tokens back as well.
+    /// Reads which tokens were taken back and which passwords were changed: at the start, and now and
+    /// then, because other processes with the same store do that as well.
     ///
     /// # Errors
     ///
@@ -174,31 +235,72 @@ impl Tokens {
     pub async fn load(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.revoked.sweep(now);
-        for tenant in self.store.tenants(&TOKENS).await? {
-            let mut query = Query::first(PAGE)
-                .only(TOKENS.key, Test::From(REVOKED.0.into()))
-                .only(TOKENS.key, Test::Below(REVOKED.1.into()));
-            loop {
-                let listed = self.store.list(&TOKENS, &tenant, &query).await?;
-                for row in &listed.rows {
-                    self.note_revoked(row, now);
-                }
-                let Some(last) = listed.rows.last().filter(|_| listed.has_more) else { break };
-                let (value, key) = (Value::Null, last.key.clone());
-                query.after = Some(switchboard_core::store::Mark { value, key });
+        self.renewed.sweep(now);
+        for tenant in self.tenants().await? {
+            for (from, below) in [REVOKED, RENEWED] {
+                self.load_of(&tenant, (from, below), now).await?;
             }
         }
         Ok(())
     }
 
-    fn note_revoked(&self, row: &Row, now: SystemTime) {
-        let until = row.get("body").and_then(|body| body["until"].as_u64()).and_then(clock::time);
-        let (Some(jti), Some(until)) = (row.key.strip_prefix(REVOKED.0), until) else { return };
-        if now < until && !self.revoked.contains(jti) {
+    async fn load_of(
+        &self,
+        tenant: &Tenant,
+        (from, below): (&str, &str),
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let mut query = Query::first(PAGE)
+            .only(TOKENS.key, Test::From(from.into()))
+            .only(TOKENS.key, Test::Below(below.into()));
+        loop {
+            let listed = self.store.list(&TOKENS, tenant, &query).await?;
+            for row in &listed.rows {
+                self.note(tenant, row, now);
+            }
+            let Some(last) = listed.rows.last().filter(|_| listed.has_more) else { return Ok(()) };
+            let (value, key) = (Value::Null, last.key.clone());
+            query.after = Some(switchboard_core::store::Mark { value, key });
+        }
+    }
+
+    fn note(&self, tenant: &Tenant, row: &Row, now: SystemTime) {
+        let Some(body) = row.get("body") else { return };
+        let Some(until) = body["until"].as_u64().and_then(clock::time) else { return };
+        if until <= now {
+            return;
+        }
+        if let Some(username) = row.key.strip_prefix(RENEWED.0) {
+            let epoch = body["epoch"].as_str().unwrap_or_default();
+            self.note_renewed(tenant, username, epoch, until, now);
+        }
+        if let Some(jti) = row.key.strip_prefix(REVOKED.0)
+            && !self.revoked.contains(jti)
+        {
             if self.revoked.insert(jti, until, now).is_err() {
                 tracing::error!("more tokens were taken back than can be remembered");
             }
-            self.leases.end(&lease(jti));
+            self.leases.end(&lease(tenant, body["username"].as_str().unwrap_or_default(), jti));
+        }
+    }
+
+    /// Those that have tokens. Where a walk through the whole table is dear, it is made once, and
+    /// afterwards those are meant whose tokens came by here.
+    async fn tenants(&self) -> Result<BTreeSet<Tenant>, StoreError> {
+        if self.store.walks() && self.has_walked.load(Ordering::Relaxed) {
+            return Ok(self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        }
+        let found = self.store.tenants(&TOKENS).await?;
+        self.has_walked.store(true, Ordering::Relaxed);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.extend(found);
+        Ok(seen.clone())
+    }
+
+    fn see(&self, tenant: &Tenant) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !seen.contains(tenant) {
+            seen.insert(tenant.clone());
         }
     }
 
@@ -216,6 +318,11 @@ impl Tokens {
         if !is_ours || self.revoked.contains(&good.jti) {
             return Err(Bad::Other);
         }
+        let epoch = jwt::text(&good.claims, "epoch").unwrap_or_default();
+        if self.renewed.ended(&good.reach, &good.username, epoch, now) {
+            return Err(Bad::Other);
+        }
+        self.see(&good.reach.home());
         Ok(good)
     }
 }
@@ -260,7 +367,7 @@ impl Way for Tokens {
             Ok(good) => match good.reach.at(asked.tenant) {
                 Some(tenant) => Ok(Admitted {
                     revoked: self.leases.of(
-                        &lease(&good.jti),
+                        &lease(&good.reach.home(), &good.username, &good.jti),
                         Some(good.expires + self.rules.skew),
                         asked.now,
                     ),
@@ -297,8 +404,15 @@ fn subject(username: &str) -> String {
     format!("user:{username}")
 }
 
-fn lease(jti: &str) -> String {
-    format!("jti:{jti}")
+/// The name of a token among [`Leases`]. No name of a user has a control character in it.
+fn lease(home: &Tenant, username: &str, jti: &str) -> String {
+    format!("jti:{home}\n{username}\n{jti}")
+}
+
+/// Whether that is the name of a token of this user.
+fn is_of(lease: &str, home: &Tenant, username: &str) -> bool {
+    let mut parts = lease.strip_prefix("jti:").unwrap_or_default().splitn(3, '\n');
+    parts.next() == Some(home.as_str()) && parts.next() == Some(username)
 }
 
 /// 128 random bits: no two tokens have the same.

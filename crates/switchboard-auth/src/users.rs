@@ -2,7 +2,7 @@
 //!
 //! The file is that of the daemon engine before us, a JSON array of `{"username",
 //! "password_hash" | "hashed_password", "roles"}`, and may also say `tenant` and `scopes`. A name of
-//! the file is not looked for in the store.
+//! the file is not looked for in the store of its tenant.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -16,14 +16,15 @@ use switchboard_core::{ADMIN, OWNER, Tenant};
 
 use crate::clock::{Clock, column};
 use crate::named::Named;
-use crate::password::{Busy, NoHash, Passwords, StoredHash, hash_now, is_acceptable};
+use crate::password::{Busy, NoHash, Passwords, StoredHash, hash_configured, is_acceptable};
 use crate::reach::Reach;
-use crate::tokens::Identity;
+use crate::tokens::{Identity, Tokens};
 
 /// Everybody who has a password.
 pub struct Users {
     listed: HashMap<String, User>,
     store: Arc<dyn Store>,
+    tokens: Arc<Tokens>,
     pub(crate) passwords: Passwords,
     clock: Clock,
 }
@@ -124,13 +125,14 @@ impl Entry {
             format!("the hash of `{}` is of no use: {why}", self.username)
         })?;
         let (username, roles, scopes) = (self.username, self.roles, self.scopes);
-        Ok(User { identity: Identity { username, roles, scopes, reach }, hash })
+        let epoch = hash.epoch();
+        Ok(User { identity: Identity { username, roles, scopes, reach, epoch }, hash })
     }
 }
 
 impl Users {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { listed: HashMap::new(), store, passwords: Passwords::new(), clock }
+    pub(crate) fn new(store: Arc<dyn Store>, tokens: Arc<Tokens>, clock: Clock) -> Self {
+        Self { listed: HashMap::new(), store, tokens, passwords: Passwords::new(), clock }
     }
 
     /// Adds an administrator whose password the configuration has.
@@ -145,19 +147,34 @@ impl Users {
         reach: &Reach,
     ) -> Result<(), UserError> {
         check_admin(username, password)?;
+        let hash = hash_configured(username, password);
         let identity = Identity {
             username: username.to_owned(),
             roles: vec![ADMIN.to_owned()],
             scopes: None,
             reach: reach.clone(),
+            epoch: hash.epoch(),
         };
-        self.add(User { identity, hash: hash_now(password) });
+        self.add(User { identity, hash });
         Ok(())
     }
 
     pub(crate) fn add(&mut self, user: User) {
         self.passwords.note(&user.hash);
         self.listed.insert(user.identity.username.clone(), user);
+    }
+
+    /// The user of the file whom somebody who addresses `tenant` means: one of that tenant. All log in
+    /// at the root path, which the engine before us has alone.
+    fn listed(&self, tenant: &Tenant, name: &str) -> Option<&User> {
+        let user = self.listed.get(name)?;
+        (tenant.is_default() || user.identity.reach.at(tenant).is_some()).then_some(user)
+    }
+
+    /// Where guesses at a name are counted: wherever it is addressed, a user is one.
+    pub(crate) fn home(&self, tenant: &Tenant, name: &str) -> Tenant {
+        let listed = self.listed(tenant, name);
+        listed.map_or_else(|| tenant.clone(), |user| user.identity.reach.home())
     }
 
     /// The user of this name, as somebody who addresses `tenant` means it.
@@ -169,7 +186,7 @@ impl Users {
         // The store is asked in any case: otherwise the time of the answer would tell which names
         // are in the file.
         let rows = self.store.read(&USERS, tenant, &[name]).await;
-        if let Some(user) = self.listed.get(name) {
+        if let Some(user) = self.listed(tenant, name) {
             return Ok(Some(user.clone()));
         }
         let rows = rows?;
@@ -199,7 +216,7 @@ impl Users {
     ///
     /// [`UserError`]; nothing was changed.
     pub async fn put(&self, tenant: &Tenant, new: NewUser, by: &str) -> Result<(), UserError> {
-        if !is_name(&new.username) || self.listed.contains_key(&new.username) {
+        if !is_name(&new.username) || self.listed(tenant, &new.username).is_some() {
             return Err(UserError::Invalid(
                 "a user needs a name of 1 to 200 characters that is not in the users file",
             ));
@@ -212,7 +229,24 @@ impl Users {
             tenant: None,
         };
         let row = self.row(&entry, by)?;
-        Ok(self.store.write(&USERS, tenant, vec![Change::Merge(row)]).await?)
+        self.store.write(&USERS, tenant, vec![Change::Merge(row)]).await?;
+        self.end_tokens(tenant, &entry.username, Some(&entry.password_hash)).await
+    }
+
+    /// Ends what was issued to a user before the password that has this hash; everything where there
+    /// is no user any more.
+    async fn end_tokens(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        hash: Option<&str>,
+    ) -> Result<(), UserError> {
+        let epoch = hash.and_then(|hash| StoredHash::parse(hash).ok()).map(|hash| hash.epoch());
+        let ended = self.tokens.renew(tenant, name, &epoch.unwrap_or_default()).await;
+        if let Err(error) = &ended {
+            tracing::warn!(%tenant, name, %error, "other daemons let in with tokens of a former password until they end");
+        }
+        Ok(ended?)
     }
 
     async fn hashed(&self, password: &str) -> Result<String, UserError> {
@@ -238,11 +272,13 @@ impl Users {
             .with("updated_at", now))
     }
 
-    /// Changes what is said of a user in the store of `tenant`; what is not said stays.
+    /// Changes what is said of a user in the store of `tenant`; what is not said stays. Another
+    /// password ends all tokens.
     ///
     /// # Errors
     ///
-    /// [`UserError::Missing`] where there is none; nothing was changed in any case.
+    /// [`UserError::Missing`] where there is none. Nothing was changed, unless it is
+    /// [`UserError::Store`] and the password is another already.
     pub async fn change(
         &self,
         tenant: &Tenant,
@@ -261,9 +297,13 @@ impl Users {
         entry.scopes = change.scopes.clone().or(entry.scopes);
         let row = self.row(&entry, by)?;
         match self.store.write(&USERS, tenant, vec![Change::Update(row)]).await {
-            Err(StoreError::Missing { .. }) => Err(missing()),
-            outcome => Ok(outcome?),
+            Err(StoreError::Missing { .. }) => return Err(missing()),
+            outcome => outcome?,
         }
+        if change.password.is_none() {
+            return Ok(());
+        }
+        self.end_tokens(tenant, name, Some(&entry.password_hash)).await
     }
 
     /// The users in the store of `tenant`: up to `limit` after the one of the name `after`.
@@ -289,17 +329,18 @@ impl Users {
         Ok(shown.collect())
     }
 
-    /// Deletes a user from the store. Tokens that were issued end by themselves within minutes, and
-    /// are not refreshed.
+    /// Deletes a user from the store, and ends all tokens: also whoever gets the name afterwards is
+    /// somebody else.
     ///
     /// # Errors
     ///
     /// [`UserError::Missing`] where there is none.
     pub async fn delete(&self, tenant: &Tenant, name: &str) -> Result<(), UserError> {
         match self.store.write(&USERS, tenant, vec![Change::Delete(name.to_owned())]).await {
-            Err(StoreError::Missing { .. }) => Err(UserError::Missing(name.to_owned())),
-            other => Ok(other?),
+            Err(StoreError::Missing { .. }) => return Err(UserError::Missing(name.to_owned())),
+            other => other?,
         }
+        self.end_tokens(tenant, name, None).await
     }
 }
 

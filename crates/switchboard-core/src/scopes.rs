@@ -91,6 +91,27 @@ pub fn allows_managing(scopes: Option<&[Arc<str>]>, effect: Effect) -> bool {
         && meets(scopes, EFFECT, |name| name == effect.as_str())
 }
 
+/// Whether a credential with the scopes `new` is good for nothing that one with `own` is not.
+pub fn includes<S: AsRef<str>>(own: Option<&[Arc<str>]>, new: Option<&[S]>) -> bool {
+    let Some(own) = own else { return true };
+    let new = new.unwrap_or_default();
+    [SERVER, TOOL, EFFECT].iter().all(|sort| {
+        let own: Vec<_> = own.iter().filter_map(|scope| scope.strip_prefix(sort)).collect();
+        let mut new = new.iter().filter_map(|scope| scope.as_ref().strip_prefix(sort)).peekable();
+        // Where none of a sort is there, it does not limit.
+        own.is_empty() || (new.peek().is_some() && new.all(|new| within(&own, new)))
+    })
+}
+
+/// Whether what a name or pattern stands for is all covered by one of `own`.
+fn within(own: &[&str], new: &str) -> bool {
+    own.iter().any(|own| match new.strip_suffix('*') {
+        // All names that begin so are covered by what covers the beginning of them.
+        Some(start) => own.strip_suffix('*').is_some_and(|own| start.starts_with(own)),
+        None => covers(own, new),
+    })
+}
+
 /// The scopes for which [`allows`] says no.
 pub fn in_the_way<'a>(
     scopes: Option<&'a [Arc<str>]>,
@@ -146,7 +167,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{
-        allows, allows_managing, check as fits, in_the_way, in_the_way_of_managing,
+        allows, allows_managing, check as fits, in_the_way, in_the_way_of_managing, includes,
         wanted_to_manage,
     };
     use crate::policy::Effect::{self, Destroys, Reads, Writes};
@@ -243,5 +264,31 @@ mod tests {
         assert_eq!(wanted("openid effect:write"), None);
         assert_eq!(wanted("server:git effect:read"), None, "it would not be enough");
         assert_eq!(wanted_to_manage(None, Writes), None);
+    }
+
+    #[test]
+    fn a_credential_includes_what_reaches_no_further() {
+        let check = |own: &str, new: &str, expected: bool| {
+            let read = |text: &str| -> Option<Vec<Arc<str>>> {
+                (text != "-").then(|| text.split_whitespace().map(Into::into).collect())
+            };
+            let (own, new) = (read(own), read(new));
+            assert_eq!(includes(own.as_deref(), new.as_deref()), expected, "{own:?} {new:?}");
+        };
+        check("-", "-", true);
+        check("-", "effect:read", true);
+        check("effect:write", "-", false);
+        check("effect:write", "effect:write", true);
+        check("effect:write", "effect:write tool:a", true);
+        check("effect:write", "effect:write effect:destructive", false);
+        check("effect:write", "tool:a", false);
+        check("effect:read effect:write", "effect:read", true);
+        check("tool:git__*", "tool:git__log", true);
+        check("tool:git__*", "tool:git__l*", true);
+        check("tool:git__*", "tool:git*", false);
+        check("tool:git__log", "tool:git__log*", false);
+        check("server:a effect:read", "server:a", false);
+        // What limits nothing here asks for nothing.
+        check("openid mcp:tools", "-", true);
     }
 }

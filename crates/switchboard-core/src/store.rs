@@ -89,6 +89,34 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<u64, StoreError>;
 
+    /// Deletes up to `limit` rows of a tenant that meet all `conditions`; how many it were. One after
+    /// the other here; a store that can do with one request does.
+    async fn prune(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        conditions: Vec<Condition>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let query = Query { conditions, omits_large: true, ..Query::first(limit) };
+        let mut deleted = 0;
+        for row in self.list(table, tenant, &query).await?.rows {
+            match self.write(table, tenant, vec![Change::Delete(row.key)]).await {
+                Ok(()) => deleted += 1,
+                // Somebody else who deletes it too does no harm.
+                Err(StoreError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(deleted)
+    }
+
+    /// Whether what reaches beyond one tenant is a walk through the whole table, which somebody pays
+    /// for by the row: it is done rarely then, or not at all.
+    fn walks(&self) -> bool {
+        false
+    }
+
     /// The tenants that have rows in `table`.
     async fn tenants(&self, table: &'static Table) -> Result<Vec<Tenant>, StoreError>;
 }

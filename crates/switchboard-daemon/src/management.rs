@@ -196,6 +196,12 @@ impl Operations for Management {
                 let made = made.map_err(|error| key(&error))?;
                 Ok(LoginChanged::KeyMade { id: made.key.id.clone(), text: made.text })
             }
+            LoginChange::RotateKey { id, grace } => {
+                let auth = &daemon.identity.current().auth;
+                let made = auth.keys.rotate(tenant, &id, grace, by).await;
+                let made = made.map_err(|error| key(&error))?;
+                Ok(LoginChanged::KeyMade { id: made.key.id.clone(), text: made.text })
+            }
             LoginChange::RevokeKey { id } => {
                 let revoked = daemon.identity.current().auth.keys.revoke(tenant, &id, by).await;
                 revoked.map(|()| LoginChanged::Done).map_err(|error| key(&error))

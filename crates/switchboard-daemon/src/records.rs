@@ -11,6 +11,7 @@ use switchboard_history::{Facts, Known, difference, page, show as look_up};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use tokio::time::Instant;
 
+use crate::clock::now;
 use crate::daemon::Daemon;
 use crate::problem::StartProblem;
 use crate::tenants::Tenants;
@@ -68,7 +69,7 @@ pub(crate) async fn list(
 ) -> Result<Reply, StartProblem> {
     let tenant = parse(tenant)?;
     settle(daemon).await;
-    let listed = page(&*daemon.kept.store, &tenant, filter, after, limit).await;
+    let listed = page(&*daemon.kept.store, &tenant, filter, after, limit, now()).await;
     listed.map(Reply::Calls).map_err(|error| unreadable(&error))
 }
 

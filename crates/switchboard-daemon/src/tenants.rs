@@ -356,6 +356,11 @@ impl Tenants {
         leaving
     }
 
+    /// Those that are served now.
+    pub(crate) fn served(&self) -> Vec<Tenant> {
+        self.open().keys().cloned().collect()
+    }
+
     fn open(&self) -> std::sync::MutexGuard<'_, HashMap<Tenant, Arc<OnceCell<Arc<Residence>>>>> {
         self.open.lock().expect("no one panics holding it")
     }

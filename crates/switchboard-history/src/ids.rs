@@ -3,8 +3,14 @@
 //! Sixteen digits are microseconds since 1970, which last until the year 2286, and four are chance.
 //! So a page of the newest calls, and all calls of an hour, are a walk along the key, in every kind
 //! of store. Twenty digits is what clients of the older engine expect under the name of a UUID.
+//!
+//! Its own ids are twenty digits as well, and no times (`uuid1().int % 10**20`): they lie anywhere
+//! among those of the year 0 and 5138. So an id is believed only where its row is ours ([`is_ours`]),
+//! and what is looked for by keys is looked for in the narrow strip where ours can be.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use switchboard_core::store::{Condition, Row, Test, tables};
 
 /// Makes ids, none twice.
 #[derive(Debug)]
@@ -38,6 +44,34 @@ impl Ids {
 /// What the ids of calls that began at `time` or later are not less than.
 pub fn bound(time: SystemTime) -> String {
     format!("{:020}", first(time))
+}
+
+/// Before any record of ours, in seconds since 1970: the beginning of 2025.
+const OLDEST: u64 = 1_735_689_600;
+
+/// How far ahead the clock may have been that gave an id: what a wrong one writes is seen all the
+/// same. A year of ids is 0.3 % of those that the older engine draws from.
+const AHEAD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What every id of ours is not less than, and what all are below at `now`.
+pub(crate) fn strip(now: SystemTime) -> (String, String) {
+    let oldest = UNIX_EPOCH + Duration::from_secs(OLDEST);
+    (bound(oldest), bound(now.checked_add(AHEAD).unwrap_or(now)))
+}
+
+/// The conditions for keys from `from` on that are below `below`.
+pub(crate) fn within(from: &str, below: &str) -> [Condition; 2] {
+    let key = tables::CALLS.key;
+    let condition = |test| Condition { column: key, test };
+    [condition(Test::From(from.into())), condition(Test::Below(below.into()))]
+}
+
+/// The column that only our records have, and all of them.
+pub(crate) const OURS: &str = "method";
+
+/// Whether a record is ours: of others the id says nothing.
+pub(crate) fn is_ours(row: &Row) -> bool {
+    row.get(OURS).is_some()
 }
 
 /// When the call of an id began; `None` for what is no id.

@@ -27,6 +27,8 @@ mod page;
 #[cfg(feature = "dynamodb")]
 mod plan;
 #[cfg(feature = "dynamodb")]
+mod prune;
+#[cfg(feature = "dynamodb")]
 mod read;
 #[cfg(feature = "dynamodb")]
 mod store;

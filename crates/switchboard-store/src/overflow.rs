@@ -24,7 +24,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use switchboard_core::Tenant;
 use switchboard_core::store::{
-    ATOMIC, BlobStore, Change, Listed, Query, Row, Store, StoreError, Table, Test,
+    ATOMIC, BlobStore, Change, Condition, Listed, Query, Row, Store, StoreError, Table, Test,
 };
 
 use crate::shape;
@@ -207,24 +207,44 @@ impl Overflow {
         // walked through.
         let order = shape::indexed(table, below.0).then_some(below.0);
         for tenant in self.inner.tenants(table).await? {
-            while swept < limit {
-                let query = Query::first(SWEPT.min(limit - swept))
-                    .by(order, false)
-                    .only(below.0, Test::Below(below.1.clone()))
-                    .only(flag, Test::Is(true.into()));
-                let rows = self.inner.list(table, &tenant, &query).await?.rows;
-                if rows.is_empty() {
-                    break;
-                }
-                let found = rows.len();
-                let deletes: Vec<_> = rows.into_iter().map(|row| Change::Delete(row.key)).collect();
-                for deletes in deletes.chunks(ATOMIC) {
-                    self.write(table, &tenant, deletes.to_vec()).await?;
-                }
-                swept += u32::try_from(found).unwrap_or(limit);
+            let query = Query::first(limit - swept)
+                .by(order, false)
+                .only(below.0, Test::Below(below.1.clone()))
+                .only(flag, Test::Is(true.into()));
+            swept += self.prune_flagged(table, &tenant, query).await?;
+            if swept >= limit {
+                break;
             }
         }
         Ok(swept)
+    }
+
+    /// Deletes the rows that `query` asks for, all of which have blobs, and these; how many it were.
+    async fn prune_flagged(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        query: Query,
+    ) -> Result<u32, StoreError> {
+        let mut pruned = 0;
+        while pruned < query.limit {
+            let some = Query { limit: SWEPT.min(query.limit - pruned), ..query.clone() };
+            let rows = self.inner.list(table, tenant, &some).await?.rows;
+            if rows.is_empty() {
+                break;
+            }
+            let found = rows.len();
+            let deletes: Vec<_> = rows.into_iter().map(|row| Change::Delete(row.key)).collect();
+            for deletes in deletes.chunks(ATOMIC) {
+                match self.write(table, tenant, deletes.to_vec()).await {
+                    // Somebody else deletes them too, and comes to the others.
+                    Err(StoreError::Missing { .. }) => return Ok(pruned),
+                    outcome => outcome?,
+                }
+            }
+            pruned += u32::try_from(found).unwrap_or(query.limit);
+        }
+        Ok(pruned)
     }
 }
 
@@ -248,7 +268,11 @@ impl Store for Overflow {
         query: &Query,
     ) -> Result<Listed, StoreError> {
         let listed = self.inner.list(table, tenant, query).await?;
-        let rows = self.move_in(table, tenant, listed.rows).await?;
+        let rows = if query.omits_large {
+            without_large(table, listed.rows)
+        } else {
+            self.move_in(table, tenant, listed.rows).await?
+        };
         Ok(Listed { rows, ..listed })
     }
 
@@ -328,9 +352,47 @@ impl Store for Overflow {
         Ok(u64::from(swept) + rest)
     }
 
+    async fn prune(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        conditions: Vec<Condition>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let Some((_, flag)) = table.overflow else {
+            return self.inner.prune(table, tenant, conditions, limit).await;
+        };
+        shape::conditions(table, &conditions)?;
+        let flagged = conditions.iter().cloned();
+        let flagged = flagged.chain([Condition { column: flag, test: Test::Is(true.into()) }]);
+        let query = Query { conditions: flagged.collect(), ..Query::first(limit) };
+        let pruned = self.prune_flagged(table, tenant, query).await?;
+        if pruned >= limit {
+            return Ok(u64::from(pruned));
+        }
+        let rest = self.inner.prune(table, tenant, conditions, limit - pruned).await?;
+        Ok(u64::from(pruned) + rest)
+    }
+
+    fn walks(&self) -> bool {
+        self.inner.walks()
+    }
+
     async fn tenants(&self, table: &'static Table) -> Result<Vec<Tenant>, StoreError> {
         self.inner.tenants(table).await
     }
+}
+
+/// The rows without the names of their blobs, which nobody outside has a use for.
+fn without_large(table: &Table, mut rows: Vec<Row>) -> Vec<Row> {
+    let Some((column, flag)) = table.overflow else { return rows };
+    for row in &mut rows {
+        if row.flag(flag) {
+            row.columns.shift_remove(column);
+        }
+        row.columns.shift_remove(flag);
+    }
+    rows
 }
 
 /// Those of the `new` blobs that a later change to the same key took the row away from.

@@ -5,7 +5,7 @@
 //! and no text has the character NUL, which PostgreSQL cannot hold.
 
 use serde_json::Value;
-use switchboard_core::store::{Change, ColumnKind, Query, Row, StoreError, Table, Test};
+use switchboard_core::store::{Change, ColumnKind, Condition, Query, Row, StoreError, Table, Test};
 
 /// The longest key and the longest indexed value, in bytes: the sort key of a DynamoDB table.
 pub(crate) const KEY_LIMIT: usize = 1024;
@@ -37,11 +37,31 @@ pub(crate) fn changes(table: &Table, changes: &[Change]) -> Result<(), StoreErro
 ///
 /// [`StoreError::Invalid`].
 pub(crate) fn query(table: &Table, query: &Query) -> Result<(), StoreError> {
-    for condition in &query.conditions {
+    conditions(table, &query.conditions)?;
+    let Some(column) = query.order.column else {
+        return query.after.as_ref().map_or(Ok(()), |mark| text(table, table.key, &mark.key));
+    };
+    if !indexed(table, column) {
+        return Err(invalid(table, column, "has no index, so nothing is listed in its order"));
+    }
+    if let Some(mark) = &query.after {
+        comparable(table, column, &mark.value)?;
+        text(table, table.key, &mark.key)?;
+    }
+    Ok(())
+}
+
+/// Judges what rows are asked to be.
+///
+/// # Errors
+///
+/// [`StoreError::Invalid`].
+pub(crate) fn conditions(table: &Table, conditions: &[Condition]) -> Result<(), StoreError> {
+    for condition in conditions {
         let column = condition.column;
         match &condition.test {
             // Whether it is there can be asked of every column, JSON included.
-            Test::Is(Value::Null) => {
+            Test::Is(Value::Null) | Test::Present => {
                 kind(table, column)?;
             }
             Test::Is(value) => comparable(table, column, value)?,
@@ -57,16 +77,6 @@ pub(crate) fn query(table: &Table, query: &Query) -> Result<(), StoreError> {
             }
             Test::From(value) | Test::Below(value) => bound(table, column, value)?,
         }
-    }
-    let Some(column) = query.order.column else {
-        return query.after.as_ref().map_or(Ok(()), |mark| text(table, table.key, &mark.key));
-    };
-    if !indexed(table, column) {
-        return Err(invalid(table, column, "has no index, so nothing is listed in its order"));
-    }
-    if let Some(mark) = &query.after {
-        comparable(table, column, &mark.value)?;
-        text(table, table.key, &mark.key)?;
     }
     Ok(())
 }

@@ -28,7 +28,9 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use serde_json::Value;
 use switchboard_core::Tenant;
-use switchboard_core::store::{Change, Listed, PARTITION, Query, Row, Store, StoreError, Table};
+use switchboard_core::store::{
+    Change, Condition, Listed, PARTITION, Query, Row, Store, StoreError, Table,
+};
 
 pub(crate) use self::dialect::Dialect;
 pub(crate) use self::migrate::{MigrateError, migrate};
@@ -266,6 +268,22 @@ impl Store for SqlStore {
         let swept = transaction.execute(statement).await?;
         transaction.commit().await?;
         Ok(swept)
+    }
+
+    async fn prune(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        conditions: Vec<Condition>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let query = Query { conditions, ..Query::first(limit) };
+        shape::query(table, &query)?;
+        let statement = self.statements(table).prune(tenant, &query);
+        let mut transaction = self.pools.begin().await?;
+        let pruned = transaction.execute(statement).await?;
+        transaction.commit().await?;
+        Ok(pruned)
     }
 
     async fn tenants(&self, table: &'static Table) -> Result<Vec<Tenant>, StoreError> {

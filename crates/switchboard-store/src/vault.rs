@@ -20,7 +20,9 @@ use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde_json::{Value, json};
 use switchboard_core::Tenant;
-use switchboard_core::store::{Change, Listed, Mark, Query, Row, Store, StoreError, Table, tables};
+use switchboard_core::store::{
+    Change, Condition, Listed, Mark, Query, Row, Store, StoreError, Table, tables,
+};
 
 pub use self::keys::VaultKey;
 
@@ -311,6 +313,20 @@ impl Store for Vault {
         limit: u32,
     ) -> Result<u64, StoreError> {
         self.inner.sweep(table, column, bound, limit).await
+    }
+
+    async fn prune(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        conditions: Vec<Condition>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.inner.prune(table, tenant, conditions, limit).await
+    }
+
+    fn walks(&self) -> bool {
+        self.inner.walks()
     }
 
     async fn tenants(&self, table: &'static Table) -> Result<Vec<Tenant>, StoreError> {

@@ -37,9 +37,8 @@ impl Desk {
         self.access.require(Right::Manage(area(&tables::SERVERS)))?;
         let kept = self.kept(&tables::SERVERS, name).await?;
         let body = kept.as_ref().and_then(|row| row.get("body"));
-        let definition = unmask(wish.definition.0, body).ok_or_else(|| {
-            Fault::invalid("`…` stands for a secret, and there is none at its place")
-        })?;
+        let definition =
+            unmask(wish.definition.0, body).map_err(|why| Fault::Invalid(why.to_string()))?;
         let document = Document::Server { name, definition: &definition };
         if self.ports.operations.check(self.tenant(), document)?.spawns {
             self.access.require(Right::Spawn)?;

@@ -21,6 +21,8 @@ pub(crate) struct External {
     pub bearer: Option<String>,
     pub headers: Map<String, Value>,
     pub prefix: Option<String>,
+    /// Who is said to have written it; the principal where that is not said.
+    pub by: Option<String>,
 }
 
 /// The class of functions that another server answers for, as older stores have it.
@@ -49,10 +51,10 @@ impl Desk {
             classes: Some(vec![Class { class_name: PROXY.to_owned(), setting_id: None }]),
             source: Some("external".to_owned()),
         };
-        self.put_module(&external.name, module, Extent::Whole, None).await?;
+        self.put_module(&external.name, module, Extent::Whole, external.by.clone()).await?;
         let names: Vec<_> = functions.iter().map(|(name, _)| name.clone()).collect();
         for (name, wish) in functions {
-            self.put_function(&name, wish, Extent::Whole, None).await?;
+            self.put_function(&name, wish, Extent::Whole, external.by.clone()).await?;
         }
         self.prune(&external.name, &names).await?;
         let tools = i32::try_from(names.len()).unwrap_or(i32::MAX);

@@ -1,16 +1,21 @@
 //! What people and programs log in with. The daemon makes it, for it alone knows the hashes.
 //!
 //! Nobody gives what they do not have: whoever may manage keys and users, and is no administrator,
-//! makes no administrators, and takes over none by giving them another password.
+//! makes no administrators, takes over none by giving them another password, and takes none away. What
+//! a credential is limited to, whatever its roles, limits what is made with it: scopes, and the end of
+//! a key.
 
-use switchboard_core::store::{Listed, Query, tables};
-use switchboard_core::{ADMIN, Area, OWNER};
+use std::time::Duration;
+
+use switchboard_core::store::{Listed, Query, Row, Table, tables};
+use switchboard_core::{ADMIN, Area, LoginMethod, OWNER};
 
 use crate::access::Right;
 use crate::desk::Desk;
 use crate::fault::Fault;
 use crate::live::Event;
-use crate::operations::{KeyWish, LoginChange, LoginChanged, UserChange};
+use crate::moment::Moment;
+use crate::operations::{KeyWish, LoginChange, LoginChanged, Rotation, UserChange};
 use crate::page::Cursor;
 use crate::record::{Key, User, UserWish};
 
@@ -24,6 +29,10 @@ pub(crate) struct Known {
     pub roles: Vec<String>,
 }
 
+/// How long the text before stays good where nobody says it, as that of the key of the instance
+/// (`auth.rotate_grace`): until its programs have the new one.
+const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Desk {
     /// A new key; its id and its text, which is not to be had again.
     pub(crate) async fn make_key(&self, wish: KeyWish) -> Result<(Key, String), Fault> {
@@ -32,6 +41,8 @@ impl Desk {
             return Err(Fault::invalid("a key needs a name"));
         }
         self.may_grant(&wish.roles)?;
+        self.may_reach(wish.scopes.as_deref())?;
+        self.may_last(wish.expires_at.as_ref())?;
         if wish.subject.is_some() && !self.grants_all() {
             return Err(Fault::Forbidden("make keys that act as somebody else".to_owned()));
         }
@@ -43,8 +54,37 @@ impl Desk {
         }
     }
 
+    /// Another text for a key, not to be had again. Whoever gets it has what the key may do, as with one
+    /// that they make.
+    pub(crate) async fn rotate_key(
+        &self,
+        id: &str,
+        wish: Rotation,
+    ) -> Result<(Key, String), Fault> {
+        self.access.require(Right::Manage(Area::Keys))?;
+        let missing = || Fault::NotFound { what: "key", key: id.to_owned() };
+        let kept = self.kept_login(&tables::KEYS, id).await?.ok_or_else(missing)?;
+        let kept = Key::from(&kept);
+        self.may_grant(&kept.roles)?;
+        self.may_reach(kept.scopes.as_deref())?;
+        self.may_last(kept.expires_at.as_ref())?;
+        let is_itself = kept.subject.is_none_or(|subject| subject == format!("key:{id}"));
+        if !is_itself && !self.grants_all() {
+            return Err(Fault::Forbidden("rotate keys that act as somebody else".to_owned()));
+        }
+        let grace = wish.grace_seconds.map_or(GRACE, |it| Duration::from_secs(it.into()));
+        match self.change_login(LoginChange::RotateKey { id: id.to_owned(), grace }).await? {
+            LoginChanged::KeyMade { id, text } => {
+                Ok((Key::from(&self.written(&tables::KEYS, &id).await?), text))
+            }
+            LoginChanged::Done => Err(Fault::internal(&"a key was rotated, and has no text")),
+        }
+    }
+
     pub(crate) async fn revoke_key(&self, id: &str) -> Result<(), Fault> {
         self.access.require(Right::Manage(Area::Keys))?;
+        let kept = self.kept_login(&tables::KEYS, id).await?;
+        self.may_grant(&kept.map(|row| Key::from(&row).roles).unwrap_or_default())?;
         self.change_login(LoginChange::RevokeKey { id: id.to_owned() }).await.map(drop)
     }
 
@@ -55,9 +95,15 @@ impl Desk {
         }
         let UserWish { password, roles, scopes } = wish;
         self.may_grant(roles.as_deref().unwrap_or_default())?;
-        let kept = self.ports.store.read(&tables::USERS, self.tenant(), &[name]).await?;
-        let kept: Vec<String> = kept.iter().flat_map(|row| User::from(row).roles).collect();
-        self.may_grant(&kept)?;
+        let kept = self.kept_login(&tables::USERS, name).await?.map(|row| User::from(&row));
+        let (kept_roles, kept_scopes) =
+            kept.map(|user| (user.roles, user.scopes)).unwrap_or_default();
+        self.may_grant(&kept_roles)?;
+        // What is not said stays.
+        self.may_reach(scopes.as_deref().or(kept_scopes.as_deref()))?;
+        if password.is_some() {
+            self.may_last(None)?;
+        }
         let change = UserChange { name: name.to_owned(), password, roles, scopes };
         self.change_login(LoginChange::PutUser(change)).await?;
         Ok(User::from(&self.written(&tables::USERS, name).await?))
@@ -65,6 +111,8 @@ impl Desk {
 
     pub(crate) async fn remove_user(&self, name: &str) -> Result<(), Fault> {
         self.access.require(Right::Manage(Area::Users))?;
+        let kept = self.kept_login(&tables::USERS, name).await?;
+        self.may_grant(&kept.map(|row| User::from(&row).roles).unwrap_or_default())?;
         self.change_login(LoginChange::RemoveUser { name: name.to_owned() }).await.map(drop)
     }
 
@@ -122,6 +170,43 @@ impl Desk {
         }
     }
 
+    /// Whether the principal may make a credential that is limited to these scopes, or to none.
+    fn may_reach(&self, scopes: Option<&[String]>) -> Result<(), Fault> {
+        let own = self.access.principal.standing.scopes.as_deref();
+        if switchboard_core::scopes::includes(own, scopes) {
+            return Ok(());
+        }
+        let own: Vec<_> = own.unwrap_or_default().iter().map(|scope| &**scope).collect();
+        Err(Fault::Forbidden(format!(
+            "reach further than the own credential, which is limited to `{}`",
+            own.join("`, `")
+        )))
+    }
+
+    /// Whether the principal may make a credential that ends then, or never. Tokens end too, but
+    /// whoever has one gets the next; a key that ends is one that somebody wanted to end.
+    fn may_last(&self, until: Option<&Moment>) -> Result<(), Fault> {
+        let standing = &self.access.principal.standing;
+        let Some(own) = standing.expires.filter(|_| standing.method == LoginMethod::ApiKey) else {
+            return Ok(());
+        };
+        if until.and_then(Moment::time).is_some_and(|until| until <= own) {
+            return Ok(());
+        }
+        let own = Moment::at(own);
+        Err(Fault::Forbidden(format!(
+            "make what lasts longer than the own key, which ends at {}",
+            own.as_str()
+        )))
+    }
+
+    async fn kept_login(&self, table: &'static Table, key: &str) -> Result<Option<Row>, Fault> {
+        if key.is_empty() {
+            return Ok(None);
+        }
+        Ok(self.ports.store.read(table, self.tenant(), &[key]).await?.pop())
+    }
+
     fn grants_all(&self) -> bool {
         let principal = &self.access.principal;
         principal.is_owner() || principal.has_role(ADMIN)
@@ -129,7 +214,9 @@ impl Desk {
 
     async fn change_login(&self, change: LoginChange) -> Result<LoginChanged, Fault> {
         let area = match &change {
-            LoginChange::MakeKey(_) | LoginChange::RevokeKey { .. } => Area::Keys,
+            LoginChange::MakeKey(_)
+            | LoginChange::RevokeKey { .. }
+            | LoginChange::RotateKey { .. } => Area::Keys,
             LoginChange::PutUser(_) | LoginChange::RemoveUser { .. } => Area::Users,
         };
         let changed = self.ports.operations.login(self.tenant(), self.subject(), change).await?;

@@ -24,6 +24,8 @@ pub(crate) struct Load {
     pub manifest: Option<Value>,
     /// Values that settings are to have.
     pub variables: Map<String, Value>,
+    /// Who is said to have written it; the principal where that is not said.
+    pub by: Option<String>,
 }
 
 /// Where a package may be uploaded.
@@ -47,7 +49,7 @@ impl Desk {
     pub(crate) async fn load(&self, load: Load) -> Result<Stats, Fault> {
         self.access.require(Right::Manage(Area::Functions))?;
         self.access.require(Right::Manage(Area::Settings))?;
-        let Some(manifest) = load.manifest else {
+        let Some(manifest) = load.manifest.clone() else {
             return Err(match load.module.or(load.package) {
                 Some(_) => Fault::Unsupported(NO_PACKAGES.to_owned()),
                 None => Fault::invalid("this needs `mcpConfiguration` or `moduleName`"),
@@ -58,16 +60,16 @@ impl Desk {
         // What others refer to comes first: a load that ends halfway leaves nothing that refers to
         // what is not there, and the next one goes on from it.
         for name in manifest.module_names() {
-            let (wish, made) = self.module_of(&manifest, name, &load.variables).await?;
+            let (wish, made) = self.module_of(&manifest, name, &load).await?;
             settings += made;
             let package = wish.package_name.or_else(|| load.package.clone());
             let package_name = Some(package.unwrap_or_else(|| name.to_owned()));
             let source = wish.source.or_else(|| load.source.clone());
             let wish = ModuleWish { package_name, source, ..wish };
-            self.put_module(name, wish, Extent::Partly, None).await?;
+            self.put_module(name, wish, Extent::Partly, load.by.clone()).await?;
         }
         for (name, wish) in manifest.functions() {
-            self.put_function(&name, wish, Extent::Partly, None).await?;
+            self.put_function(&name, wish, Extent::Partly, load.by.clone()).await?;
         }
         Ok(manifest.stats(settings))
     }
@@ -107,7 +109,7 @@ impl Desk {
         &self,
         manifest: &Manifest,
         name: &str,
-        variables: &Map<String, Value>,
+        load: &Load,
     ) -> Result<(ModuleWish, usize), Fault> {
         let kept = self.ports.store.read(&tables::MODULES, self.tenant(), &[name]).await?.pop();
         let known: BTreeMap<_, _> = kept
@@ -124,9 +126,9 @@ impl Desk {
                 None
             } else {
                 settings += 1;
-                let setting = JsonCamelCase(entry.setting(variables).into());
+                let setting = JsonCamelCase(entry.setting(&load.variables).into());
                 let known = known.get(&entry.class_name).map(String::as_str);
-                Some(self.keep_setting(known, setting).await?)
+                Some(self.keep_setting(known, setting, load.by.as_deref()).await?)
             };
             classes.push(Class { class_name: entry.class_name.clone(), setting_id });
         }
@@ -139,8 +141,12 @@ impl Desk {
         &self,
         id: Option<&str>,
         setting: JsonCamelCase,
+        by: Option<&str>,
     ) -> Result<String, Fault> {
-        let row: Row = SettingWish { setting: Some(setting) }.row(id.unwrap_or_default());
+        let mut row: Row = SettingWish { setting: Some(setting) }.row(id.unwrap_or_default());
+        if let Some(by) = by {
+            row = row.with("updated_by", by);
+        }
         if id.is_some() {
             match self.update(&tables::SETTINGS, row.clone(), Extent::Partly).await {
                 Err(Fault::NotFound { .. }) => {}

@@ -88,6 +88,8 @@ impl Loader<LastCallOf> for Rows {
         let names: Vec<_> = keys.iter().map(|key| &*key.0).collect();
         let (store, tenant) = (&self.0.ports.store, self.0.tenant());
         let calls = store.latest(&tables::CALLS, tenant, "name", &names).await?;
+        let calls = calls.into_iter().map(|call| self.0.really_latest(call));
+        let calls = futures_util::future::try_join_all(calls).await?;
         let named = |row: Row| Some((row.text("name")?.to_owned(), Arc::new(row)));
         let mut calls: HashMap<_, _> = calls.into_iter().filter_map(named).collect();
         Ok(keys.iter().map(|key| (key.clone(), calls.remove(&key.0))).collect())

@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::graphql::connection::{Connection, after, cursor, of_all, of_page, of_rows};
 use crate::graphql::desk;
 use crate::graphql::loader::{ServerNode, warm_functions, warm_modules, warm_servers};
+use crate::graphql::older::omits_large;
 use crate::moment::Moment;
 use crate::operations::{Facts, Tool};
 use crate::page::{limit, weight};
@@ -139,6 +140,10 @@ impl ModernQuery {
     ) -> Result<Option<Connection<Call>>> {
         let is_first = behind.is_none();
         let query = after(context, first, behind.as_deref())?.query(true)?;
+        let look = context.look_ahead();
+        let is_left_out =
+            omits_large(&look.field("edges").field("node")) && omits_large(&look.field("nodes"));
+        let query = Query { omits_large: is_left_out, ..query };
         let filter =
             CallFilter { mcp_type, name, status, subject, upstream, updated_after, updated_before };
         let listed = desk(context).calls(filter, query).await?;

@@ -7,7 +7,7 @@ use switchboard_core::store::tables;
 use crate::access::Right;
 use crate::desk::{KnownTenant, TenantWish, Version};
 use crate::graphql::desk;
-use crate::operations::KeyWish;
+use crate::operations::{KeyWish, Rotation};
 use crate::record::{
     Key, Limit, LimitWish, PolicyDocument, PolicyWish, Server, ServerWish, User, UserWish,
 };
@@ -85,6 +85,17 @@ impl ModernMutation {
 
     async fn create_key(&self, context: &Context<'_>, input: KeyWish) -> Result<Option<MadeKey>> {
         let (key, text) = desk(context).make_key(input).await?;
+        Ok(Some(MadeKey { key, text }))
+    }
+
+    /// Makes another text for a key, which is shown this once.
+    async fn rotate_key(
+        &self,
+        context: &Context<'_>,
+        id: String,
+        input: Option<Rotation>,
+    ) -> Result<Option<MadeKey>> {
+        let (key, text) = desk(context).rotate_key(&id, input.unwrap_or_default()).await?;
         Ok(Some(MadeKey { key, text }))
     }
 

@@ -78,7 +78,8 @@ impl OlderQuery {
         Ok(desk(context).call(&mcp_function_call_uuid).await?)
     }
 
-    /// Calls by page. With a bound on `updatedAt` they are in its order.
+    /// Calls by page, those that changed last first; of one `mcpType` or `name`, without a bound on
+    /// `updatedAt`, in the order of their ids.
     #[graphql(complexity = "weight(limit, child_complexity)")]
     async fn mcp_function_call_list(
         &self,
@@ -93,7 +94,11 @@ impl OlderQuery {
     ) -> Result<Option<CallList>> {
         let page = Numbered::new(page_number, limit)?;
         let is_bound = updated_at_gt.is_some() || updated_at_lt.is_some();
-        let query = numbered(context, page).by(is_bound.then_some("updated_at"), false);
+        // What is of a type or name has an index of its own, in whose order it was there too.
+        let is_by_time = is_bound || (mcp_type.is_none() && name.is_none());
+        let query = numbered(context, page).by(is_by_time.then_some("updated_at"), is_by_time);
+        let items = context.look_ahead().field("mcpFunctionCallList");
+        let query = Query { omits_large: omits_large(&items), ..query };
         let filter = CallFilter {
             mcp_type,
             name,
@@ -180,6 +185,11 @@ impl OlderQuery {
             mcp_setting_list: Some(listed.rows.iter().map(|r| Setting::of(tenant, r)).collect()),
         }))
     }
+}
+
+/// Whether nothing is asked of calls that may be kept beside their rows.
+pub(super) fn omits_large(items: &async_graphql::Lookahead<'_>) -> bool {
+    !items.field("content").exists() && !items.field("arguments").exists()
 }
 
 /// The query for a page by its number. All are counted only for who asks how many there are: of a

@@ -35,7 +35,7 @@ pub(crate) struct Server {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ServerWish {
     /// As in a `[servers.NAME]` of the configuration file. A secret that is sent as `…` stays what
-    /// it is.
+    /// it is, unless the server is at another host or another program: then it is to be sent anew.
     pub definition: JsonCamelCase,
 }
 

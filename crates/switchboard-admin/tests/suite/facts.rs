@@ -16,14 +16,21 @@ async fn a_tenant_has_facts_of_what_the_caller_would_see() {
     let house = House::new();
     let (status, facts) = ask(&house, &caller("acme", "user:bob", &[]), "GET /acme").await;
     assert_eq!(status, StatusCode::OK);
+    let item = |name: &str| {
+        json!({
+            "name": format!("git__{name}"),
+            "description": format!("does {name}"),
+            "inputSchema": {"type": "object", "properties": {"firstName": {}, "last_name": {}}},
+        })
+    };
     let expected = json!({
         "server": "switchboard",
         "version": "0.1.0",
         "partition_key": "acme",
         "sse_stats": {"total_clients": 0, "message_history_size": 0},
-        "tools": ["git__log"],
+        "tools": [item("log")],
         "resources": [],
-        "prompts": ["git__review"],
+        "prompts": [item("review")],
     });
     assert_eq!(facts, expected);
 }

@@ -311,6 +311,11 @@ impl Operations for Daemon {
                     LoginChanged::KeyMade { id: "k1".to_owned(), text: "sb-text".to_owned() };
                 (&tables::KEYS, Change::Put(row), made)
             }
+            LoginChange::RotateKey { id, grace } => {
+                assert!(grace.as_secs() == 86_400 || grace.as_secs() == 60, "{grace:?}");
+                let text = LoginChanged::KeyMade { id: id.clone(), text: "sb-next".to_owned() };
+                (&tables::KEYS, Change::Update(Row::new(id)), text)
+            }
             LoginChange::RevokeKey { id } => {
                 (&tables::KEYS, Change::Delete(id), LoginChanged::Done)
             }

@@ -24,6 +24,7 @@ fn filled(functions: usize) -> House {
         for call in 0..3 {
             let row = Row::new(format!("{number:03}{call}"))
                 .with("name", format!("f{number:03}"))
+                .with("method", "tools/call")
                 .with("status", format!("status {call}"));
             house.store.put(&tables::CALLS, "acme", row);
         }
@@ -126,11 +127,20 @@ async fn secrets_of_servers_are_kept_and_not_shown() {
     assert_eq!(made["putServer"]["version"], 1);
     assert_eq!(made["putServer"]["updatedBy"], "user:ann");
     let mut sent = shown.clone();
-    sent["http"]["url"] = json!("https://b");
+    sent["http"]["url"] = json!("https://b/mcp");
+    let elsewhere = json!({"name": "a", "definition": sent, "version": 1});
+    let (code, message) = house.error(&acme, PUT_SERVER, elsewhere).await;
+    assert_eq!(code, "INVALID");
+    assert!(
+        message.contains("`http.headers.Authorization`") && message.contains("`https://b`"),
+        "{message}"
+    );
+    sent["http"]["url"] = json!("https://a/mcp");
     let variables = json!({"name": "a", "definition": sent, "version": 1});
     house.data(&acme, PUT_SERVER, variables.clone()).await;
     let kept = house.store.row(&tables::SERVERS, "acme", "a").unwrap();
-    let expected = json!({"http": {"url": "https://b", "headers": {"Authorization": "Bearer x"}}});
+    let expected =
+        json!({"http": {"url": "https://a/mcp", "headers": {"Authorization": "Bearer x"}}});
     assert_eq!(kept.get("body"), Some(&expected));
     assert_eq!(house.error(&acme, PUT_SERVER, variables).await.0, "CONFLICT");
     let variables = json!({"name": "b", "definition": {"http": {"token": "…"}}});
@@ -162,6 +172,10 @@ async fn the_text_of_a_key_is_shown_once_and_its_hash_never() {
     let answer = house.graphql(&acme, list, json!({})).await.to_string();
     assert!(answer.contains("\"k1\"") && answer.contains("key:k1"), "{answer}");
     assert!(!answer.contains("sb-text") && !answer.contains("0xsecret"), "{answer}");
+    let rotate = "mutation { rotateKey(id: \"k1\", input: {graceSeconds: 60}) { text key { id } } }";
+    let data = house.data(&acme, rotate, json!({})).await;
+    assert_eq!(data["rotateKey"], json!({"text": "sb-next", "key": {"id": "k1"}}));
+    assert_eq!(house.error(&acme, &rotate.replace("k1", "k2"), json!({})).await.0, "NOT_FOUND");
     house.data(&acme, "mutation { revokeKey(id: \"k1\") }", json!({})).await;
     let (code, _) = house.error(&acme, "mutation { revokeKey(id: \"k1\") }", json!({})).await;
     assert_eq!(code, "NOT_FOUND");

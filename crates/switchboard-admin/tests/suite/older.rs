@@ -166,8 +166,8 @@ async fn calls_are_found_by_when_they_changed() {
         mcpFunctionCallList(updatedAtGt: $gt, updatedAtLt: $lt) {
             mcpFunctionCallList { mcpFunctionCallUuid } } }";
     for (variables, expected) in [
-        (json!({"gt": "2026-11-21T03:04:01Z"}), vec!["2", "3"]),
-        (json!({"gt": "2026-11-21T05:04:00.999999+02:00"}), vec!["1", "2", "3"]),
+        (json!({"gt": "2026-11-21T03:04:01Z"}), vec!["3", "2"]),
+        (json!({"gt": "2026-11-21T05:04:00.999999+02:00"}), vec!["3", "2", "1"]),
         (json!({"gt": "2026-11-21T03:04:01", "lt": "2026-11-21T03:04:03Z"}), vec!["2"]),
     ] {
         let data = house.data(&acme, list, variables).await;
@@ -179,9 +179,46 @@ async fn calls_are_found_by_when_they_changed() {
     assert_eq!(house.error(&acme, list, json!({"gt": "yesterday"})).await.0, "INVALID");
 }
 
+#[tokio::test]
+async fn calls_that_changed_last_come_first() {
+    let house = House::new();
+    // Ids of the older engine are no times.
+    for (id, name, second) in [("9", "f", 1), ("1", "f", 3), ("5", "g", 2)] {
+        let row = Row::new(id)
+            .with("name", name)
+            .with("mcp_type", "tool")
+            .with("content", "x")
+            .with("updated_at", format!("2026-11-21T03:04:0{second}.000000Z"));
+        house.store.put(&tables::CALLS, "acme", row);
+    }
+    let check = async |arguments: &str, expected: &[&str]| {
+        let list = format!(
+            "{{ mcpFunctionCallList{arguments} {{ mcpFunctionCallList {{ mcpFunctionCallUuid }} }} }}"
+        );
+        let data = house.data(&admin("acme"), &list, json!({})).await;
+        let calls = data["mcpFunctionCallList"]["mcpFunctionCallList"].as_array().unwrap();
+        let ids: Vec<_> =
+            calls.iter().map(|c| c["mcpFunctionCallUuid"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected, "{arguments}");
+    };
+    check("", &["1", "5", "9"]).await;
+    check("(name: \"f\", updatedAtGt: \"2026-11-21T00:00:00Z\")", &["1", "9"]).await;
+    check("(name: \"f\")", &["1", "9"]).await;
+    // What is large is fetched for who asks for it.
+    assert!(house.store.last_query().omits_large);
+    let list = "{ mcpFunctionCallList { mcpFunctionCallList { content } } }";
+    house.data(&admin("acme"), list, json!({})).await;
+    assert!(!house.store.last_query().omits_large);
+    let last = "{ mcpFunction(name: \"f\") { lastCall { mcpFunctionCallUuid } } }";
+    house.store.put(&tables::FUNCTIONS, "acme", Row::new("f"));
+    let data = house.data(&admin("acme"), last, json!({})).await;
+    assert_eq!(data["mcpFunction"]["lastCall"]["mcpFunctionCallUuid"], "1");
+}
+
 const LOAD: &str =
     "mutation($module: String, $manifest: JSONCamelCase, $variables: JSONCamelCase) {
-    loadMcpConfiguration(moduleName: $module, mcpConfiguration: $manifest, variables: $variables) {
+    loadMcpConfiguration(moduleName: $module, mcpConfiguration: $manifest, variables: $variables,
+        updatedBy: \"me\") {
         ok message stats { tools resources prompts modules settings } } }";
 
 #[tokio::test]
@@ -226,13 +263,21 @@ async fn a_configuration_is_loaded_and_loaded_again() {
 async fn packages_are_refused_plainly() {
     let house = House::new();
     let acme = admin("acme");
-    let (code, message) = house.error(&acme, LOAD, json!({"module": "demo"})).await;
-    assert_eq!(code, "UNSUPPORTED");
+    // As the older engine says it: no error, and not done.
+    let refused = async |query: &str, variables: Value, field: &str| {
+        let data = house.data(&acme, query, variables).await;
+        assert_eq!((&data[field]["ok"], &data[field]["stats"]), (&json!(false), &Value::Null));
+        data[field]["message"].as_str().unwrap().to_owned()
+    };
+    let message = refused(LOAD, json!({"module": "demo"}), "loadMcpConfiguration").await;
     assert!(message.contains("mcpConfiguration"), "{message}");
+    let message = refused(LOAD, json!({"manifest": [1]}), "loadMcpConfiguration").await;
+    assert!(!message.is_empty());
     let process =
-        "mutation { processMcpPackage(s3Key: \"a\", moduleName: \"a\", packageName: \"a\") {
-        ok } }";
-    assert_eq!(house.error(&acme, process, json!({})).await.0, "UNSUPPORTED");
+        "mutation { processMcpPackage(s3Key: \"a\", moduleName: \"a\", packageName: \"a\",
+        updatedBy: \"me\") { ok message stats { tools } } }";
+    let message = refused(process, json!({}), "processMcpPackage").await;
+    assert!(message.contains("packages"), "{message}");
     let upload = "mutation($name: String!) { generateMcpPackageUploadUrl(packageName: $name) {
         ok uploadUrl s3Key expiresAt } }";
     for name in ["../x", "1a", "", "a-b"] {
@@ -254,10 +299,12 @@ async fn an_external_server_is_registered_and_its_tools_follow_it() {
     let acme = admin("acme");
     let sync = "mutation($prefix: String) { syncExternalMcpServer(serverName: \"remote\",
         baseUrl: \"https://remote.example/mcp\", bearerToken: \"t0ken\", headers: {A: \"b\"},
-        namePrefix: $prefix) { ok stats { tools modules } } }";
-    let (code, message) = house.error(&acme, sync, json!({})).await;
-    assert_eq!(code, "UNAVAILABLE");
-    assert!(!message.contains("10.0.0.7"), "{message}");
+        namePrefix: $prefix, updatedBy: \"me\") { ok message stats { tools modules } } }";
+    let data = house.data(&acme, sync, json!({})).await;
+    let told = &data["syncExternalMcpServer"];
+    assert_eq!((&told["ok"], &told["stats"]), (&json!(false), &Value::Null));
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("unavailable") && !message.contains("10.0.0.7"), "{message}");
     assert_eq!(house.store.row(&tables::SERVERS, "acme", "remote"), None);
 
     *house.daemon.previewed.lock().unwrap() = vec!["one".to_owned(), "two".to_owned()];
@@ -267,6 +314,7 @@ async fn an_external_server_is_registered_and_its_tools_follow_it() {
     assert_eq!(server.get("body").unwrap()["http"]["headers"]["Authorization"], "Bearer t0ken");
     let function = house.store.row(&tables::FUNCTIONS, "acme", "r_two").unwrap();
     assert_eq!(function.text("class_name"), Some("ExternalMCPProxy"));
+    assert_eq!(function.text("updated_by"), Some("me"));
     assert_eq!(function.get("data").unwrap()["external_name"], "two");
     let module = house.store.row(&tables::MODULES, "acme", "remote").unwrap();
     assert_eq!(module.text("source"), Some("external"));
@@ -279,7 +327,8 @@ async fn an_external_server_is_registered_and_its_tools_follow_it() {
     assert!(house.store.row(&tables::FUNCTIONS, "acme", "other").is_some());
 
     *house.daemon.previewed.lock().unwrap() = vec!["other".to_owned()];
-    let (code, message) = house.error(&acme, sync, json!({})).await;
-    assert_eq!(code, "INVALID");
-    assert!(message.contains("namePrefix"), "{message}");
+    let data = house.data(&acme, sync, json!({})).await;
+    let told = &data["syncExternalMcpServer"];
+    assert_eq!(told["ok"], false);
+    assert!(told["message"].as_str().unwrap().contains("namePrefix"), "{told}");
 }

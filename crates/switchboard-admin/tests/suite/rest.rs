@@ -32,6 +32,7 @@ fn body(path: &str) -> Value {
         path if path.contains("/calls") => json!({"name": "f", "mcpType": "tool"}),
         path if path.contains("/refresh") => json!({}),
         path if path.contains("/servers") => json!({"definition": {"http": {"url": "https://a"}}}),
+        path if path.contains("/rotate") => json!({"graceSeconds": 60}),
         path if path.contains("/keys") => json!({"name": "ci"}),
         path if path.contains("/users") => json!({"roles": []}),
         path if path.contains("/explain") => json!({"question": "list", "roles": ["guest"]}),

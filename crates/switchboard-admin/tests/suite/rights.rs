@@ -1,10 +1,11 @@
 //! Who may do what, and in whose tenant.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use http::StatusCode;
 use serde_json::{Value, json};
-use switchboard_core::Principal;
-use switchboard_core::Tenant;
 use switchboard_core::store::{Row, StoreError, tables};
+use switchboard_core::{LoginMethod, Principal, Standing, Tenant};
 
 use crate::house::{Caller, House, admin, caller};
 
@@ -98,6 +99,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("mutation { refreshServers { tools } }", &["manage servers"]),
     ("mutation { purgeCache }", &["manage cache"]),
     ("mutation { createKey(input: {name: \"k\"}) { text } }", &["manage keys"]),
+    ("mutation { rotateKey(id: \"a\") { text } }", &["manage keys"]),
     ("mutation { revokeKey(id: \"k\") }", &["manage keys"]),
     ("mutation { putUser(name: \"u\", input: {roles: []}) { name } }", &["manage users"]),
     ("mutation { deleteUser(name: \"a\") }", &["manage users"]),
@@ -244,6 +246,10 @@ async fn nobody_gives_what_they_do_not_have() {
     let house = filled();
     let root = Row::new("root").with("body", json!({"roles": ["admin"]}));
     house.store.put(&tables::USERS, "acme", root);
+    let boss = Row::new("boss").with("body", json!({"roles": ["admin"]}));
+    house.store.put(&tables::KEYS, "acme", boss);
+    let anns = Row::new("anns").with("body", json!({"roles": [], "subject": "user:ann"}));
+    house.store.put(&tables::KEYS, "acme", anns);
     let bob = caller("acme", "user:bob", &["manage keys", "manage users", "staff"]);
     let ann = admin("acme");
     let key = |input: &str| format!("mutation {{ createKey(input: {{{input}}}) {{ text }} }}");
@@ -260,7 +266,64 @@ async fn nobody_gives_what_they_do_not_have() {
         (&bob, user("new", "password: \"p\", roles: [\"staff\"]"), true),
         (&bob, user("new", "password: \"p\", roles: [\"admin\"]"), false),
         (&bob, user("root", "password: \"p\""), false),
+        (&bob, "mutation { deleteUser(name: \"root\") }".to_owned(), false),
+        (&bob, "mutation { revokeKey(id: \"boss\") }".to_owned(), false),
+        (&bob, "mutation { rotateKey(id: \"boss\") { text } }".to_owned(), false),
+        (&bob, "mutation { rotateKey(id: \"anns\") { text } }".to_owned(), false),
+        (&bob, "mutation { rotateKey(id: \"a\") { text } }".to_owned(), true),
+        (&ann, "mutation { rotateKey(id: \"anns\") { text } }".to_owned(), true),
+        (&bob, "mutation { deleteUser(name: \"new\") }".to_owned(), true),
+        (&bob, "mutation { revokeKey(id: \"a\") }".to_owned(), true),
         (&ann, user("root", "password: \"p\""), true),
+        (&ann, "mutation { deleteUser(name: \"root\") }".to_owned(), true),
+        (&ann, "mutation { revokeKey(id: \"boss\") }".to_owned(), true),
+    ] {
+        let answer = house.graphql(who, &query, json!({})).await;
+        assert_eq!(codes(&answer).is_empty(), is_allowed, "{query}: {answer}");
+        assert!(is_allowed || codes(&answer) == ["FORBIDDEN"], "{query}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_limited_credential_makes_reaches_no_further() {
+    let house = filled();
+    let narrow = Row::new("narrow").with("body", json!({"roles": [], "scopes": ["effect:write"]}));
+    house.store.put(&tables::USERS, "acme", narrow);
+    let key = |input: &str| format!("mutation {{ createKey(input: {{{input}}}) {{ text }} }}");
+    let user = |name: &str, input: &str| {
+        format!("mutation {{ putUser(name: \"{name}\", input: {{{input}}}) {{ name }} }}")
+    };
+    let limited = |scopes: Option<&[&str]>, expires: Option<u64>| {
+        let mut ann = admin("acme");
+        let scopes = scopes.map(|all| all.iter().map(|scope| (*scope).into()).collect());
+        let expires = expires.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+        let (method, roles) = (LoginMethod::ApiKey, vec!["admin".into()]);
+        let standing = Standing { method, roles, scopes, expires, ..Standing::default() };
+        ann.principal = Principal::of(ann.tenant.clone(), "user:ann", standing);
+        ann
+    };
+    let write = limited(Some(&["effect:write"]), None);
+    // Both of them at once, so that a change of what there is may be looked at.
+    let both = limited(Some(&["effect:write", "effect:read"]), None);
+    let until = limited(None, Some(1_900_000_000));
+    for (who, query, is_allowed) in [
+        (&write, key("name: \"k\""), false),
+        (&write, key("name: \"k\", scopes: [\"effect:destructive\"]"), false),
+        (&write, key("name: \"k\", scopes: [\"effect:write\", \"effect:read\"]"), false),
+        (&write, key("name: \"k\", scopes: [\"tool:git__log\"]"), false),
+        (&write, key("name: \"k\", scopes: [\"effect:write\"]"), true),
+        (&both, key("name: \"k\", scopes: [\"effect:read\", \"tool:git__log\"]"), true),
+        (&write, user("new", "password: \"p\""), false),
+        (&write, user("new", "password: \"p\", scopes: [\"effect:destructive\"]"), false),
+        (&write, user("new", "password: \"p\", scopes: [\"effect:write\"]"), true),
+        // A user who is there and reaches further, with a password of one's own.
+        (&write, user("a", "password: \"p\""), false),
+        (&write, user("narrow", "password: \"p\""), true),
+        (&until, key("name: \"k\""), false),
+        (&until, key("name: \"k\", expiresAt: \"2030-03-17T17:46:41Z\""), false),
+        (&until, key("name: \"k\", expiresAt: \"2030-03-17T17:46:40Z\""), true),
+        (&until, user("new", "password: \"p\""), false),
+        (&until, user("new", "roles: []"), true),
     ] {
         let answer = house.graphql(who, &query, json!({})).await;
         assert_eq!(codes(&answer).is_empty(), is_allowed, "{query}: {answer}");

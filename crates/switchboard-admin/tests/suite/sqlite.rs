@@ -36,6 +36,7 @@ async fn filled(store: &dyn Store) {
     let calls = (0..10_000).map(|number| {
         Row::new(format!("{number:020}"))
             .with("name", format!("f{:03}", number % 100))
+            .with("method", "tools/call")
             .with("status", "completed")
             .with("content", "x".repeat(200))
     });

@@ -19,6 +19,7 @@ pub(crate) struct Memory {
     rows: Mutex<BTreeMap<Key, Row>>,
     asked: Mutex<BTreeMap<&'static str, usize>>,
     broken: Mutex<Option<StoreError>>,
+    queried: Mutex<Option<Query>>,
 }
 
 impl Memory {
@@ -30,6 +31,11 @@ impl Memory {
     /// Everything fails with this from now on.
     pub(crate) fn fail(&self, error: StoreError) {
         *self.broken.lock().unwrap() = Some(error);
+    }
+
+    /// What was asked for last.
+    pub(crate) fn last_query(&self) -> Query {
+        self.queried.lock().unwrap().clone().unwrap()
     }
 
     pub(crate) fn row(&self, table: &'static Table, tenant: &str, key: &str) -> Option<Row> {
@@ -79,6 +85,7 @@ impl Store for Memory {
         query: &Query,
     ) -> Result<Listed, StoreError> {
         self.reads(table)?;
+        *self.queried.lock().unwrap() = Some(query.clone());
         let meets = |row: &Row| query.conditions.iter().all(|one| meets(table, row, one));
         let mut rows: Vec<_> = self.all(table, tenant).into_iter().filter(meets).collect();
         let place = |row: &Row| {
@@ -199,6 +206,7 @@ fn meets(table: &Table, row: &Row, condition: &Condition) -> bool {
         Test::In(wanted) => wanted.contains(value),
         Test::Contains(part) => text.contains(part.as_str()),
         Test::From(bound) => bound.as_str().is_some_and(|bound| bound <= text),
+        Test::Present => true,
         Test::Below(bound) => bound.as_str().is_some_and(|bound| text < bound),
     }
 }

@@ -47,6 +47,9 @@ struct Parsed {
 struct Family {
     username: String,
     reach: String,
+    /// What the password was that it began with ([`Identity::epoch`]).
+    #[serde(default)]
+    epoch: String,
     /// Of the newest secret.
     digest: String,
     /// The newest signed token, which ends with the family.
@@ -54,6 +57,13 @@ struct Family {
     expires: u64,
     /// In microseconds since 1970; grows with each use, which tells two that use it at once apart.
     until: u64,
+}
+
+/// Whose refresh token one is.
+pub(crate) struct Owner {
+    pub(crate) username: String,
+    pub(crate) reach: Reach,
+    pub(crate) epoch: String,
 }
 
 impl Family {
@@ -84,11 +94,11 @@ impl Tokens {
     }
 
     /// Whose refresh token it is, if it is the newest of its family. Nothing is used up yet.
-    pub(crate) async fn owner(&self, token: &str) -> Result<(String, Reach), RefreshError> {
+    pub(crate) async fn owner(&self, token: &str) -> Result<Owner, RefreshError> {
         let parsed = parse(token).ok_or(RefreshError::Invalid)?;
         let family = self.family(&parsed).await?;
         let reach = Reach::parse(&family.reach).map_err(|_| RefreshError::Invalid)?;
-        Ok((family.username, reach))
+        Ok(Owner { username: family.username, reach, epoch: family.epoch })
     }
 
     /// The next tokens of `identity`, whose refresh token this is; it is used up.
@@ -150,7 +160,8 @@ impl Tokens {
 
     async fn end(&self, parsed: &Parsed, family: &Family) -> Result<(), StoreError> {
         if let Some(expires) = time(family.expires) {
-            self.revoke_access(&family.jti, expires, &parsed.tenant).await?;
+            let whose = (&parsed.tenant, &*family.username);
+            self.revoke_access(&family.jti, expires, whose).await?;
         }
         let delete = vec![Change::Delete(parsed.row.clone())];
         match self.store.write(&TOKENS, &parsed.tenant, delete).await {
@@ -170,6 +181,7 @@ fn family(identity: &Identity, access: &Access, digest: &Digest, until: u64) -> 
     Family {
         username: identity.username.clone(),
         reach: identity.reach.to_string(),
+        epoch: identity.epoch.clone(),
         digest: digest.hex(),
         jti: access.jti.clone(),
         expires: seconds(access.expires),

@@ -323,3 +323,16 @@ async fn what_was_opened_with_a_token_ends_with_it() {
     house.auth.tend().await;
     assert!(open.is_cancelled());
 }
+
+#[test]
+fn two_providers_of_one_issuer_are_refused() {
+    let provider = |issuer: &str| json!({ "issuer": issuer, "audience": ["switchboard"] });
+    let check = |others: &str, expected: &str| {
+        let oidc = json!({ "corp": provider("https://id.example"), "partner": provider(others) });
+        let said = House::refuses(json!({ "oidc": oidc }));
+        assert!(said.contains(expected), "{said}");
+    };
+    check("https://login.example", "it is fine");
+    check("https://id.example", "the same issuer");
+    check("https://id.example", "auth.oidc.partner.issuer");
+}

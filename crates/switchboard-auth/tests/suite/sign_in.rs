@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
-use switchboard_auth::{Answer, NewUser, UserError};
+use switchboard_auth::{Answer, ChangedUser, NewUser, UserError};
 use switchboard_core::Tenant;
 use switchboard_core::store::tables::{TOKENS, USERS};
 
 use crate::house::{House, START, shown, users};
+use crate::store::MemoryStore;
 
 struct World {
     house: House,
@@ -218,6 +219,36 @@ async fn what_is_kept_of_tokens_that_are_over_is_let_go_of() {
 }
 
 #[tokio::test]
+async fn where_a_walk_through_all_tokens_is_dear_it_is_made_once() {
+    let World { house: _house, _directory } = World::new();
+    let secret = json!({ "tokens": { "secret": "a secret of more than thirty-two bytes" } });
+    let store = Arc::<MemoryStore>::default();
+    store.walks.store(true, Ordering::Relaxed);
+    let here = House::with_store(secret.clone(), Arc::clone(&store));
+    let there = House::with_store(secret, Arc::clone(&store));
+    let acme = Tenant::parse("acme").unwrap();
+    let eve = NewUser {
+        username: "eve".to_owned(),
+        password: "eve's secret".to_owned(),
+        roles: Vec::new(),
+        scopes: None,
+    };
+    here.auth.users.put(&acme, eve, "test").await.unwrap();
+    let login = here.log_in("acme", "username=eve&password=eve%27s+secret").await;
+    let token = text(&login, "access_token");
+    assert_eq!(there.bearer("acme", token).await, "acme/user:eve by password");
+    here.auth.tokens.revoke(token).await.unwrap();
+    for _ in 0..5 {
+        there.auth.tend().await;
+        there.auth.tokens.sweep().await.unwrap();
+    }
+    assert_eq!(store.walked.load(Ordering::Relaxed), 1);
+    assert_eq!(there.bearer("acme", token).await, "Invalid", "heard of by a query");
+    here.pass(24 * 60 * 60);
+    assert_eq!(here.auth.tokens.sweep().await.unwrap(), 2);
+}
+
+#[tokio::test]
 async fn what_is_taken_back_lets_nobody_in_anywhere() {
     let World { house, _directory } = World::new();
     let secret = json!({ "tokens": { "secret": "a secret of more than thirty-two bytes" } });
@@ -292,6 +323,122 @@ async fn users_of_the_store_are_of_their_tenant() {
 }
 
 #[tokio::test]
+async fn another_password_ends_what_was_issued_for_the_one_before() {
+    let World { house: _house, _directory } = World::new();
+    let secret = json!({ "tokens": { "secret": "a secret of more than thirty-two bytes" } });
+    let store = Arc::default();
+    let here = House::with_store(secret.clone(), Arc::clone(&store));
+    let there = House::with_store(secret, store);
+    let acme = Tenant::parse("acme").unwrap();
+    let eve = |password: &str| NewUser {
+        username: "eve".to_owned(),
+        password: password.to_owned(),
+        roles: Vec::new(),
+        scopes: None,
+    };
+    let users = &here.auth.users;
+    users.put(&acme, eve("eve's secret"), "test").await.unwrap();
+    users
+        .put(&acme, NewUser { username: "eve x".to_owned(), ..eve("the other's") }, "test")
+        .await
+        .unwrap();
+    let other = here.log_in("acme", "username=eve+x&password=the+other%27s").await;
+    let form = |password: &str| format!("username=eve&password={password}");
+    // However it is that the password is of no use any more.
+    for (change, password, next) in [
+        ("change", "eve%27s+secret", "another+secret"),
+        ("again", "another+secret", "another+secret"),
+    ] {
+        let login = here.log_in("acme", &form(password)).await;
+        let header = format!("authorization: Bearer {}", text(&login, "access_token"));
+        let stream = there.present("acme", &[&header]).await.unwrap().revoked;
+        if change == "again" {
+            // Somebody else gets the name, and by chance the same password.
+            users.delete(&acme, "eve").await.unwrap();
+            assert_eq!(here.bearer("acme", text(&login, "access_token")).await, "Invalid");
+            users.put(&acme, eve("another secret"), "test").await.unwrap();
+        } else {
+            let password = Some("another secret".to_owned());
+            let changed = ChangedUser { password, ..ChangedUser::default() };
+            users.change(&acme, "eve", &changed, "test").await.unwrap();
+        }
+        assert_eq!(here.bearer("acme", text(&login, "access_token")).await, "Invalid", "{change}");
+        there.auth.tend().await;
+        assert!(stream.is_cancelled(), "{change}");
+        assert_eq!(shown(there.present("acme", &[&header]).await), "Invalid", "{change}");
+        assert_eq!(here.log_in("acme", &refresh(&login)).await.status, 401, "{change}");
+        let login = here.log_in("acme", &form(next)).await;
+        let good = "acme/user:eve by password";
+        assert_eq!(there.bearer("acme", text(&login, "access_token")).await, good, "{change}");
+        assert_eq!(there.log_in("acme", &refresh(&login)).await.status, 200, "{change}");
+    }
+    // Whose name only begins alike is not meant.
+    assert_eq!(there.log_in("acme", &refresh(&other)).await.status, 200);
+    let roles = ChangedUser { roles: Some(vec!["viewer".to_owned()]), ..ChangedUser::default() };
+    let login = here.log_in("acme", &form("another+secret")).await;
+    users.change(&acme, "eve", &roles, "test").await.unwrap();
+    assert_eq!(
+        there.log_in("acme", &refresh(&login)).await.status,
+        200,
+        "the password is the same"
+    );
+}
+
+#[tokio::test]
+async fn a_name_of_one_tenant_is_free_in_the_others() {
+    let World { house, _directory } = World::new();
+    let beta = Tenant::parse("beta").unwrap();
+    let ann = |password: &str| NewUser {
+        username: "ann".to_owned(),
+        password: password.to_owned(),
+        roles: Vec::new(),
+        scopes: None,
+    };
+    house.auth.users.put(&beta, ann("beta's secret"), "test").await.unwrap();
+    let form = "username=ann&password=beta%27s+secret";
+    let login = house.log_in("beta", form).await;
+    assert_eq!(
+        house.bearer("beta", text(&login, "access_token")).await,
+        "beta/user:ann by password"
+    );
+    assert_eq!(house.log_in("beta", &refresh(&login)).await.status, 200);
+    assert_eq!(house.log_in("beta", ANN).await.status, 401, "she is another");
+    for tenant in ["default", "acme"] {
+        assert_eq!(house.log_in(tenant, ANN).await.status, 200, "{tenant}");
+        let tenant = Tenant::parse(tenant).unwrap();
+        assert!(house.auth.users.put(&tenant, ann("long enough"), "test").await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn guessing_in_one_tenant_keeps_nobody_waiting_in_another() {
+    let World { house, _directory } = World::new();
+    let beta = Tenant::parse("beta").unwrap();
+    let carol = NewUser {
+        username: "carol".to_owned(),
+        password: "correct horse".to_owned(),
+        roles: Vec::new(),
+        scopes: None,
+    };
+    house.auth.users.put(&beta, carol, "test").await.unwrap();
+    let guess = async |tenant: &str, name: &str, at: u8| {
+        let (form, from) = (format!("username={name}&password=wrong"), format!("198.51.100.{at}"));
+        house.log_in_from(tenant, &form, &from).await.status
+    };
+    for at in 0..6 {
+        assert_eq!(guess("acme", "carol", at).await, 401);
+    }
+    assert_eq!(guess("acme", "carol", 6).await, 429);
+    let login = house.log_in("beta", "username=carol&password=correct+horse").await;
+    assert_eq!(login.status, 200);
+    // One user of the file is one, wherever the guesses go.
+    for (at, tenant) in ["default", "acme", "beta", "default", "acme", "beta"].iter().enumerate() {
+        assert_eq!(guess(tenant, "bob", at as u8).await, 401);
+    }
+    assert_eq!(guess("gamma", "bob", 7).await, 429);
+}
+
+#[tokio::test]
 async fn where_the_store_does_not_answer_nobody_is_told_to_be_wrong() {
     let World { house, _directory } = World::new();
     house.store.is_down.store(true, Ordering::Relaxed);
@@ -308,4 +455,13 @@ async fn an_administrator_of_the_configuration_logs_in() {
     let answer = house.log_in("default", "username=root&password=long+enough").await;
     let token = text(&answer, "access_token");
     assert_eq!(house.bearer("acme", token).await, "acme/user:root by password");
+    // What was issued outlives a start, and not the password.
+    for (password, status) in [("long enough", 200), ("another one", 401)] {
+        let next = House::with_store(
+            json!({ "users": { "admin_name": "root", "admin_password": password, "tenant": "*" } }),
+            Arc::clone(&house.store),
+        );
+        let login = house.log_in("default", "username=root&password=long+enough").await;
+        assert_eq!(next.log_in("default", &refresh(&login)).await.status, status, "{password}");
+    }
 }

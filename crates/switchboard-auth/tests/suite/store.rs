@@ -19,6 +19,9 @@ pub(crate) struct MemoryStore {
     pub(crate) reads: AtomicUsize,
     pub(crate) writes: AtomicUsize,
     pub(crate) is_down: AtomicBool,
+    /// Whether looking for tenants is a walk through all rows, and how often it was made.
+    pub(crate) walks: AtomicBool,
+    pub(crate) walked: AtomicUsize,
 }
 
 impl MemoryStore {
@@ -121,8 +124,13 @@ impl Store for MemoryStore {
         Ok(deleted)
     }
 
+    fn walks(&self) -> bool {
+        self.walks.load(Ordering::Relaxed)
+    }
+
     async fn tenants(&self, table: &'static Table) -> Result<Vec<Tenant>, StoreError> {
         self.up()?;
+        self.walked.fetch_add(1, Ordering::Relaxed);
         let tables = self.tables.lock().unwrap();
         let of_table = tables.keys().filter(|(name, _)| *name == table.name);
         Ok(of_table.map(|(_, tenant)| tenant.clone()).collect())
@@ -170,6 +178,7 @@ fn holds(condition: &Condition, table: &Table, row: &Row) -> bool {
         Test::In(wanted) => wanted.iter().any(|wanted| value == text(wanted)),
         Test::Contains(part) => value.contains(part),
         Test::From(least) => value >= text(least).as_str(),
+        Test::Present => !value.is_empty(),
         Test::Below(bound) => value < text(bound).as_str(),
     }
 }

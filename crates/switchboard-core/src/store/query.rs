@@ -16,6 +16,9 @@ pub struct Query {
     pub limit: u32,
     /// Whether to count all rows that meet the conditions, which may cost a walk through them.
     pub counts: bool,
+    /// Whether values that are kept beside their rows because they are large are left out, which
+    /// saves fetching them.
+    pub omits_large: bool,
 }
 
 /// What has to hold of one column, or of the key under its name.
@@ -36,6 +39,8 @@ pub enum Test {
     From(Value),
     /// Less than this.
     Below(Value),
+    /// Anything but null.
+    Present,
 }
 
 /// By a column of an index, or by the key; rows with the same value are in the order of the key.
@@ -76,6 +81,7 @@ impl Query {
             skip: 0,
             limit,
             counts: false,
+            omits_large: false,
         }
     }
 

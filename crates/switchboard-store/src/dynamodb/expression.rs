@@ -82,6 +82,10 @@ impl Placeholders {
             Test::Contains(part) => format!("contains({name}, {})", self.text(part)),
             Test::From(bound) => format!("{name} >= {}", self.bound(kind, bound)),
             Test::Below(bound) => format!("{name} < {}", self.bound(kind, bound)),
+            Test::Present => {
+                let null = self.is_of_type(&name, "NULL");
+                format!("(attribute_exists({name}) AND NOT {null})")
+            }
         })
     }
 

@@ -231,7 +231,7 @@ async fn stored(
     Ok(stored_time(text))
 }
 
-fn request(scope: Scope<'_>, plan: &Plan<'_>) -> Result<QueryFluentBuilder, StoreError> {
+pub(super) fn request(scope: Scope<'_>, plan: &Plan<'_>) -> Result<QueryFluentBuilder, StoreError> {
     let mut placeholders = Placeholders::default();
     let whose = (PARTITION, scope.tenant.as_str());
     let (keys, filter) = plan.expressions(scope.table, whose, &mut placeholders)?;

@@ -262,6 +262,7 @@ pub(super) fn holds(table: &Table, row: &Row, condition: &Condition) -> bool {
     match &condition.test {
         Test::Is(wanted) => is(wanted),
         Test::In(wanted) => wanted.iter().any(is),
+        Test::Present => value.is_some(),
         Test::Contains(part) => {
             value.and_then(Value::as_str).is_some_and(|text| text.contains(&**part))
         }
@@ -287,7 +288,7 @@ pub(super) fn allows_null(conditions: &[Condition], column: &str) -> bool {
         match &condition.test {
             Test::Is(value) => value.is_null(),
             Test::In(values) => values.iter().any(Value::is_null),
-            Test::Contains(_) | Test::From(_) | Test::Below(_) => false,
+            Test::Contains(_) | Test::From(_) | Test::Below(_) | Test::Present => false,
         }
     })
 }

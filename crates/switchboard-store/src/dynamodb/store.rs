@@ -11,10 +11,12 @@ use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 use switchboard_core::Tenant;
-use switchboard_core::store::{Change, Listed, PARTITION, Query, Row, Store, StoreError, Table};
+use switchboard_core::store::{
+    Change, Condition, Listed, PARTITION, Query, Row, Store, StoreError, Table,
+};
 
 use crate::dynamodb::tables::{self, Place};
-use crate::dynamodb::{DynamodbConfig, list, read, sweep, write};
+use crate::dynamodb::{DynamodbConfig, list, prune, read, sweep, write};
 
 /// How long one request may take, and with all that are sent again because it failed.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -128,6 +130,21 @@ impl Store for Dynamodb {
         limit: u32,
     ) -> Result<u64, StoreError> {
         sweep::sweep(&self.client, table, self.place(table)?, (column, bound), limit).await
+    }
+
+    async fn prune(
+        &self,
+        table: &'static Table,
+        tenant: &Tenant,
+        conditions: Vec<Condition>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        prune::prune(self.scope(table, tenant)?, &conditions, limit).await
+    }
+
+    /// A scan reads, and is paid for, by the row.
+    fn walks(&self) -> bool {
+        true
     }
 
     async fn tenants(&self, table: &'static Table) -> Result<Vec<Tenant>, StoreError> {

@@ -196,6 +196,20 @@ impl<'a> Statements<'a> {
         writer.returning(Vec::new())
     }
 
+    /// Deletes rows of one tenant that meet all conditions of `query`, as many as it asks for.
+    pub(crate) fn prune(self, tenant: &Tenant, query: &Query) -> Statement {
+        let mut writer = self.writer();
+        let (table, key) = (writer.name(), quoted(self.table.key));
+        writer.sql = format!("DELETE FROM {table}");
+        writer.of_tenant(tenant);
+        writer.sql.push_str(&format!(" AND {key} IN (SELECT {key} FROM {table}"));
+        writer.that_fit(tenant, query, Segment::All);
+        writer.sql.push_str(" LIMIT ");
+        writer.integer(u64::from(query.limit));
+        writer.sql.push(')');
+        writer.returning(Vec::new())
+    }
+
     pub(crate) fn tenants(self) -> Statement {
         let mut writer = self.writer();
         writer.sql = format!(

@@ -96,6 +96,7 @@ impl Writer<'_> {
             }
             Test::From(value) => self.compared(&name, ">=", kind, value),
             Test::Below(value) => self.compared(&name, "<", kind, value),
+            Test::Present => self.sql.push_str(&format!("{name} IS NOT NULL")),
         }
     }
 

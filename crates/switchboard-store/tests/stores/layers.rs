@@ -8,7 +8,9 @@ use bytes::Bytes;
 use serde_json::json;
 use switchboard_core::Tenant;
 use switchboard_core::store::tables::CALLS;
-use switchboard_core::store::{BlobStore as _, Change, Query, Row, Store, StoreError};
+use switchboard_core::store::{
+    BlobStore as _, Change, Condition, Query, Row, Store, StoreError, Test,
+};
 use switchboard_store::Overflow;
 use tempfile::TempDir;
 
@@ -207,6 +209,31 @@ async fn a_sweep_takes_blobs_along() {
     assert_eq!(layered.blobs.list("").await.unwrap().len(), 4);
     assert_eq!(layered.store.sweep(&CALLS, "status", &json!("b"), 100).await.unwrap(), 10);
     assert_eq!(layered.blobs.list("").await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_pruned_takes_its_blobs_along_and_a_list_may_leave_them_out() {
+    let directory = TempDir::new().unwrap();
+    let layered = layered(directory.path()).await;
+    let tenant = Tenant::parse("acme").unwrap();
+    let rows = (0..20).map(|number| {
+        let content = if number % 2 == 0 { large("x") } else { "small".to_owned() };
+        let row = Row::new(format!("{number:02}")).with("content", content);
+        if number < 10 { row } else { row.with("method", "tools/call") }
+    });
+    let changes = rows.map(Change::Insert).collect();
+    layered.store.write(&CALLS, &tenant, changes).await.unwrap();
+    let query = Query { omits_large: true, ..Query::first(99) };
+    let listed = layered.store.list(&CALLS, &tenant, &query).await.unwrap().rows;
+    for (number, row) in listed.iter().enumerate() {
+        let expected = (number % 2 == 1).then_some("small");
+        assert_eq!((row.text("content"), row.get("content_in_s3")), (expected, None), "{number}");
+    }
+    let ours = vec![Condition { column: "method", test: Test::Present }];
+    let prune = async |limit| layered.store.prune(&CALLS, &tenant, ours.clone(), limit).await;
+    assert_eq!(prune(3).await.unwrap(), 3);
+    assert_eq!(prune(99).await.unwrap(), 7);
+    assert_eq!(layered.blobs.list("").await.unwrap().len(), 5);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use switchboard_config::TimeSpan;
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -20,6 +21,7 @@ Examples:
   switchboard key create ci --server github --effect read --expires 90d
   switchboard key create ci --tenant acme --role admin --quiet > ci.key
   switchboard key list --tenant acme
+  switchboard key rotate ci --grace 1h --quiet > ci.key
   switchboard key revoke ci"
 )]
 pub(crate) struct Args {
@@ -36,6 +38,8 @@ enum Action {
         #[command(flatten)]
         whose: Whose,
     },
+    /// Make another text for a key, which is shown this once
+    Rotate(Rotate),
     /// Take a key back; what was opened with it ends
     Revoke {
         /// Its id, or its name where only one key has it
@@ -80,6 +84,21 @@ struct Create {
     quiet: bool,
 }
 
+#[derive(clap::Args, Debug)]
+struct Rotate {
+    /// Its id, or its name where only one key has it
+    #[arg(value_name = "KEY")]
+    key: String,
+    #[command(flatten)]
+    whose: Whose,
+    /// How long the text before stays good; `0s` ends it at once, and what was opened with it
+    #[arg(long, value_name = "SPAN", default_value = "1d")]
+    grace: TimeSpan,
+    /// Print the bare key and nothing about it
+    #[arg(short, long)]
+    quiet: bool,
+}
+
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Key {
@@ -110,6 +129,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
             let keys: Vec<Key> = Rest::new(context, whose, NOUN)?.all("/keys")?;
             context.output.show(&keys, |keys| render(keys, context.output.width()))?;
         }
+        Action::Rotate(wish) => rotate(wish, context)?,
         Action::Revoke { key, whose } => {
             let rest = Rest::new(context, whose, NOUN)?;
             let key = meant(&rest, &key)?;
@@ -141,9 +161,23 @@ fn make(create: Create, context: &Context) -> Result<(), Failure> {
     });
     let rest = Rest::new(context, whose, NOUN)?;
     let made: Made = rest.send("POST", "/keys", &wish)?;
-    context.output.show(&made, |made| made.text.clone())?;
+    show(&rest, &made, quiet, context)
+}
+
+fn rotate(wish: Rotate, context: &Context) -> Result<(), Failure> {
+    let Rotate { key, whose, grace, quiet } = wish;
+    let rest = Rest::new(context, whose, NOUN)?;
+    let key = meant(&rest, &key)?;
+    let seconds = u32::try_from(grace.as_duration().as_secs()).unwrap_or(u32::MAX);
+    let path = format!("/keys/{}/rotate", segment(&key.id));
+    let made: Made = rest.send("POST", &path, &json!({ "graceSeconds": seconds }))?;
+    show(&rest, &made, quiet, context)
+}
+
+fn show(rest: &Rest<'_>, made: &Made, quiet: bool, context: &Context) -> Result<(), Failure> {
+    context.output.show(made, |made| made.text.clone())?;
     if !quiet && !context.json {
-        context.output.note(&what_to_do(&rest, &made.key)?);
+        context.output.note(&what_to_do(rest, &made.key)?);
     }
     Ok(())
 }

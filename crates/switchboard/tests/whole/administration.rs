@@ -143,7 +143,7 @@ fn a_client_of_the_older_engine_finds_everything() {
     assert_eq!((status, me["username"].as_str()), (200, Some("ann")), "{me}");
 
     // The configuration is loaded, from a server that others run.
-    let sync = "mutation ($url: String!) { syncExternalMcpServer(serverName: \"demo\", baseUrl: $url) \
+    let sync = "mutation ($url: String!) { syncExternalMcpServer(serverName: \"demo\", baseUrl: $url, updatedBy: \"ann\") \
                 { ok message stats { tools } } }";
     let answer = site.graphql(ann, "acme", sync, &json!({ "url": demo.1 }));
     assert_eq!(answer["data"]["syncExternalMcpServer"]["ok"], true, "{answer}");
@@ -156,8 +156,7 @@ fn a_client_of_the_older_engine_finds_everything() {
         "module_name": "m", "class_name": "C", "function_name": "f" }],
         "modules": [{ "package_name": "p", "module_name": "m", "class_name": "C",
         "setting": { "apiKey": "hush" } }] });
-    let load =
-        "mutation ($it: JSONCamelCase) { loadMcpConfiguration(mcpConfiguration: $it) { ok } }";
+    let load = "mutation ($it: JSONCamelCase) { loadMcpConfiguration(mcpConfiguration: $it, updatedBy: \"ann\") { ok } }";
     let answer = site.graphql(ann, "acme", load, &json!({ "it": manifest }));
     assert_eq!(answer["data"]["loadMcpConfiguration"]["ok"], true, "{answer}");
 

@@ -163,17 +163,21 @@ impl OlderMutation {
         mcp_configuration: Option<JsonCamelCase>,
         variables: Option<JsonCamelCase>,
         package_base64: Option<String>,
+        updated_by: Option<String>,
     ) -> Result<Option<LoadMcpConfiguration>> {
-        let load = Load {
-            module: module_name,
-            package: package_name.or(package_base64.map(|_| "of the request".to_owned())),
-            source,
-            manifest: mcp_configuration.map(|manifest| manifest.0),
-            variables: members("variables", variables)?,
+        let loaded = async {
+            let load = Load {
+                module: module_name,
+                package: package_name.or(package_base64.map(|_| "of the request".to_owned())),
+                source,
+                manifest: mcp_configuration.map(|manifest| manifest.0),
+                variables: members("variables", variables)?,
+                by: updated_by,
+            };
+            desk(context).load(load).await
         };
-        let stats = desk(context).load(load).await?;
-        let message = Some(said("loaded", stats));
-        Ok(Some(LoadMcpConfiguration { ok: Some(true), message, stats: Some(stats) }))
+        let Told { ok, message, stats } = Told::of(loaded.await, "loaded")?;
+        Ok(Some(LoadMcpConfiguration { ok: Some(ok), message, stats }))
     }
 
     /// An address to which a package can be uploaded with PUT.
@@ -201,9 +205,10 @@ impl OlderMutation {
         package_name: String,
         source: Option<String>,
         variables: Option<JsonCamelCase>,
+        updated_by: Option<String>,
     ) -> Result<Option<ProcessMcpPackage>> {
-        let stats = desk(context).process()?;
-        Ok(Some(ProcessMcpPackage { ok: true, message: None, stats: Some(stats) }))
+        let Told { ok, message, stats } = Told::of(desk(context).process(), "loaded")?;
+        Ok(Some(ProcessMcpPackage { ok, message, stats }))
     }
 
     /// Registers a server of streamable HTTP for the tenant and writes its tools as functions; those
@@ -216,17 +221,45 @@ impl OlderMutation {
         bearer_token: Option<String>,
         headers: Option<JsonCamelCase>,
         name_prefix: Option<String>,
+        updated_by: Option<String>,
     ) -> Result<Option<SyncExternalMcpServer>> {
-        let external = External {
-            name: server_name,
-            url: base_url,
-            bearer: bearer_token,
-            headers: members("headers", headers)?,
-            prefix: name_prefix,
+        let synchronized = async {
+            let external = External {
+                name: server_name,
+                url: base_url,
+                bearer: bearer_token,
+                headers: members("headers", headers)?,
+                prefix: name_prefix,
+                by: updated_by,
+            };
+            desk(context).sync(external).await
         };
-        let stats = desk(context).sync(external).await?;
-        let message = Some(said("synchronized", stats));
-        Ok(Some(SyncExternalMcpServer { ok: true, message, stats: Some(stats) }))
+        let Told { ok, message, stats } = Told::of(synchronized.await, "synchronized")?;
+        Ok(Some(SyncExternalMcpServer { ok, message, stats }))
+    }
+}
+
+/// What became of it, as clients of the older engine expect it: there, what goes wrong with these is
+/// said by `ok` and `message`.
+struct Told {
+    ok: bool,
+    message: Option<String>,
+    stats: Option<Stats>,
+}
+
+impl Told {
+    /// # Errors
+    ///
+    /// [`Fault::Forbidden`]: the older engine forbade nothing, and nobody is to take that for a
+    /// manifest that is wrong.
+    fn of(outcome: Result<Stats, Fault>, verb: &str) -> Result<Self, Fault> {
+        match outcome {
+            Ok(stats) => {
+                Ok(Self { ok: true, message: Some(said(verb, stats)), stats: Some(stats) })
+            }
+            Err(forbidden @ Fault::Forbidden(_)) => Err(forbidden),
+            Err(fault) => Ok(Self { ok: false, message: Some(fault.to_string()), stats: None }),
+        }
     }
 }
 

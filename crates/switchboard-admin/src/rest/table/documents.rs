@@ -10,7 +10,7 @@ use crate::access::Right::{Inspect, Manage};
 use crate::desk::TenantWish;
 use crate::explained::ExplainWish;
 use crate::fault::Fault;
-use crate::operations::{KeyWish, ServerState, Tool};
+use crate::operations::{KeyWish, Rotation, ServerState, Tool};
 use crate::record::{
     Key, Limit, LimitWish, PolicyDocument, PolicyWish, Server, ServerWish, User, UserWish,
 };
@@ -122,6 +122,15 @@ fn keys() -> Vec<Route> {
             },
         )
         .making(),
+        Route::with_body(
+            (Method::POST, "/keys/{id}/rotate"),
+            may,
+            "Makes another text for a key, which is shown this once.",
+            |desk, call, wish: Rotation| async move {
+                let (key, text) = desk.rotate_key(call.part(), wish).await?;
+                Ok(Answer::of(MadeKey { key, text }))
+            },
+        ),
         Route::delete("/keys/{id}", may, "Revokes a key.", |desk, call| async move {
             desk.revoke_key(call.part()).await
         }),

@@ -3,6 +3,7 @@
 mod changes;
 mod listing;
 mod numbers;
+mod older;
 mod reading;
 mod sharing;
 mod tenancy;
@@ -112,8 +113,12 @@ const CASES: &[(&str, Case)] = cases![
     sharing::a_sweep_deletes_what_is_below,
     sharing::a_sweep_goes_by_anything_that_has_an_order,
     sharing::a_sweep_has_a_limit,
+    sharing::what_is_pruned_is_of_one_tenant_and_meets_all_conditions,
     sharing::tenants_are_those_with_rows,
     sharing::two_stores_see_each_other,
+    older::records_of_the_older_engine_stay,
+    older::records_of_the_older_engine_are_listed_after_ours,
+    older::more_than_is_kept_is_counted_of_ours,
     tenancy::reading_stays_within_a_tenant,
     tenancy::listing_stays_within_a_tenant,
     tenancy::what_is_another_tenants_is_not_there_to_be_changed,

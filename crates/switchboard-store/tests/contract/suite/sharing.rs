@@ -3,7 +3,7 @@
 use serde_json::json;
 use switchboard_core::Tenant;
 use switchboard_core::store::tables::{CALLS, FUNCTIONS, TOKENS};
-use switchboard_core::store::{Change, Query, Row, Store};
+use switchboard_core::store::{Change, Condition, Query, Row, Store, Test};
 
 use super::{Data, acme, keys, one, refused};
 
@@ -53,6 +53,43 @@ pub(crate) async fn a_sweep_goes_by_anything_that_has_an_order(data: Data<'_>) {
     store.write(&CALLS, &acme(), vec![row("1"), row("2"), row("3")]).await.unwrap();
     assert_eq!(store.sweep(&CALLS, CALLS.key, &json!("3"), 9).await.unwrap(), 2, "by the key");
     assert_eq!(store.sweep(&CALLS, "time_spent", &json!(2), 9).await.unwrap(), 1, "by a number");
+}
+
+pub(crate) async fn what_is_pruned_is_of_one_tenant_and_meets_all_conditions(data: Data<'_>) {
+    let store = data.open().await;
+    let beta = Tenant::parse("beta").unwrap();
+    for tenant in [&acme(), &beta] {
+        let rows = (0..30).map(|number: usize| {
+            let row = Row::new(format!("{number:02}")).with("time_spent", number);
+            let row = row.with("updated_at", moment(number));
+            Change::Insert(if number % 3 == 0 { row } else { row.with("method", "tools/call") })
+        });
+        store.write(&CALLS, tenant, rows.collect()).await.unwrap();
+    }
+    let condition = |column, test| Condition { column, test };
+    let prune =
+        async |conditions, limit| store.prune(&CALLS, &acme(), conditions, limit).await.unwrap();
+    let left = async |tenant: &Tenant| keys(&*store, &CALLS, tenant, Query::first(99)).await.len();
+    let key = CALLS.key;
+    let ours = vec![
+        condition(key, Test::From("05".into())),
+        condition(key, Test::Below("20".into())),
+        condition("method", Test::Present),
+    ];
+    assert_eq!(prune(ours.clone(), 4).await, 4);
+    assert_eq!(prune(ours.clone(), 99).await, 6);
+    assert_eq!(prune(ours, 99).await, 0);
+    assert_eq!(left(&acme()).await, 20);
+    let old = vec![condition("updated_at", Test::Below(moment(3).into()))];
+    assert_eq!(prune(old, 99).await, 3, "by an index");
+    assert_eq!(prune(vec![condition("time_spent", Test::From(28.into()))], 99).await, 2);
+    assert_eq!((left(&acme()).await, left(&beta).await), (15, 30));
+    refused(
+        store.prune(&CALLS, &acme(), vec![condition("colour", Test::Present)], 9).await,
+        "`colour`",
+    );
+    let present = Query::first(99).only("method", Test::Present);
+    assert_eq!(keys(&*store, &CALLS, &beta, present).await.len(), 20);
 }
 
 pub(crate) async fn a_sweep_has_a_limit(data: Data<'_>) {
