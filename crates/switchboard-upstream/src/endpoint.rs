@@ -156,6 +156,12 @@ impl Endpoint {
         self.shared.settings.start == StartPolicy::Eager || self.view().learning
     }
 
+    /// Whether it was never opened, and nobody asked for that.
+    pub(crate) fn is_new(&self) -> bool {
+        let status = self.status.borrow();
+        status.state == State::Dormant && status.version.is_none()
+    }
+
     /// Whether it was stopped for want of calls.
     pub(crate) fn rests(&self) -> bool {
         let status = self.status.borrow();

@@ -210,7 +210,9 @@ impl Roster {
         // Where none is open, the call starts the one that it goes to.
         let mut one_more = open.peek().is_some() && open.all(|seat| seat.load.in_flight() > 0);
         for seat in shared.iter().filter(|seat| !seat.endpoint.is_open()) {
-            if !seat.endpoint.rests() || std::mem::take(&mut one_more) {
+            // Not what is just being stopped: it would be started right after.
+            let is_due = seat.endpoint.rests() && std::mem::take(&mut one_more);
+            if is_due || seat.endpoint.is_new() {
                 seat.endpoint.wake();
             }
         }

@@ -17,6 +17,7 @@ use switchboard_upstream::{
 use tokio_util::sync::CancellationToken;
 
 use crate::common::{Bench, Kind, LEGACY, MODERN, News, PATIENCE, environment, settings};
+use crate::web::{Reply, Seen, Web, legacy};
 
 /// An upstream with an endpoint for each of several servers.
 struct Group {
@@ -539,6 +540,27 @@ pub(crate) async fn a_second_endpoint_that_was_asked_is_not_asked_again() {
     assert!(matches!(answer, Err(Error::Lost { .. })), "{answer:?}");
     assert_eq!(group.calls(), [1, 1]);
     group.end().await;
+}
+
+pub(crate) async fn what_is_sent_again_at_one_endpoint_is_in_the_budget() {
+    for (burst, requests) in [(30, 2), (0, 1)] {
+        let answer = |seen: &Seen| match seen.method() {
+            "prompts/list" => Reply::Events(": and it ends\n\n".to_owned()),
+            _ => legacy(seen).unwrap_or(Reply::Status(405)),
+        };
+        let web = Web::changed(move |settings| settings.retry.burst = burst, answer).await;
+        let request = Request { method: Method::PromptsList, params: None, name: None };
+        let asked = of("ann");
+        let answer = tokio::time::timeout(PATIENCE, web.upstream.request(&asked, request)).await;
+        assert!(matches!(answer.unwrap(), Err(Error::Lost { .. })), "{burst}");
+        assert_eq!(web.seen("prompts/list").len(), requests, "{burst}");
+        let counts = web.upstream.counts();
+        assert_eq!(
+            (counts.retries, counts.retries_denied),
+            if burst > 0 { (1, 0) } else { (0, 1) }
+        );
+        web.end().await;
+    }
 }
 
 /// Lets calls fail until no more are sent.

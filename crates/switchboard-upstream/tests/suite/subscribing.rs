@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use switchboard_config::TimeSpan;
 use switchboard_core::{CallerId, Context, Error, Peer as _, Principal, Request};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
-use switchboard_upstream::State;
+use switchboard_upstream::{EndpointSettings, Settings, State, StdioConfig};
 use tokio::task::JoinHandle;
 
 use crate::common::{LEGACY, MODERN, PATIENCE};
@@ -202,6 +202,21 @@ pub(crate) async fn who_takes_its_place_has_its_subscriptions() {
         grant(&new, "resources/unsubscribe", uri).await;
     }
     new.end().await;
+}
+
+pub(crate) async fn an_endpoint_that_is_down_keeps_nobody_from_watching() {
+    let both = |settings: &mut Settings| {
+        let there = settings.stdio.take().unwrap();
+        let down = StdioConfig { command: "/nonexistent/server".to_owned(), ..there.clone() };
+        let endpoint =
+            |stdio| EndpointSettings { stdio: Some(stdio), ..EndpointSettings::default() };
+        settings.endpoints = vec![endpoint(down), endpoint(there)];
+    };
+    let stage = Stage::with(LEGACY, offers(), both).await;
+    granted(&stage, "a:1").await;
+    assert_eq!(done(unsubscribe(&stage, "a:1")).await, "{}");
+    grant(&stage, "resources/unsubscribe", "a:1").await;
+    stage.end().await;
 }
 
 pub(crate) async fn a_modern_server_is_asked_for_the_union() {
