@@ -172,6 +172,9 @@ pub struct Status {
     pub prompts: usize,
     pub resources: usize,
     pub upstreams: Vec<UpstreamStatus>,
+    /// Servers that a reload removed or replaced, and that still have calls under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaving: Vec<UpstreamStatus>,
     /// Names that could not be shown as they are, and why.
     pub conflicts: Vec<String>,
 }

@@ -387,6 +387,21 @@ impl Catalog {
         indexes.into_iter().map(|index| route(index, uri)).collect()
     }
 
+    /// Who may have taken a subscription to `uri`, now or under an earlier catalog: besides those
+    /// that may have the resource all others that offer subscriptions.
+    pub fn subscription_routes(&self, uri: &str) -> Vec<Route> {
+        let mut routes = self.resource_routes(uri);
+        for (index, member) in self.members.iter().enumerate() {
+            let lists = member.lists.as_ref();
+            let offers = lists.is_none_or(|lists| lists.capabilities.subscribe);
+            let is_there = |route: &Route| route.index == index && route.own_name == uri;
+            if offers && !routes.iter().any(is_there) {
+                routes.push(self.route_to(&Place::new(index, uri)));
+            }
+        }
+        routes
+    }
+
     /// One page of a list as the `result` of a legacy revision: what comes after the item `after`,
     /// or the beginning. `cursor` makes the cursor for what comes after an item. `None` where
     /// `after` is not listed any more.

@@ -21,6 +21,10 @@ pub enum Error {
     /// Certainly not carried out.
     #[error("upstream `{upstream}` is unavailable: {cause}")]
     Unavailable { upstream: String, cause: String },
+    /// Certainly not carried out: the server is there, and does not let this request in. What that
+    /// says is about the request, and not about the server.
+    #[error("upstream `{upstream}` declined the request: {cause}")]
+    Declined { upstream: String, cause: String },
     /// Certainly not carried out: the server wants another login, and a person has to see to it.
     #[error("upstream `{upstream}` lets nobody in: {cause}")]
     Unauthorized { upstream: String, cause: String },
@@ -56,6 +60,7 @@ impl Error {
         matches!(
             self,
             Self::Unavailable { .. }
+                | Self::Declined { .. }
                 | Self::Unauthorized { .. }
                 | Self::Busy { .. }
                 | Self::Limited(_)
@@ -87,6 +92,7 @@ impl Error {
                 return RpcError::new(code::INTERNAL, self.to_string()).with_data(&verdict.data());
             }
             Self::Unavailable { .. } => "upstream_unavailable",
+            Self::Declined { .. } => "upstream_declined",
             Self::Unauthorized { .. } => "upstream_unauthorized",
             Self::Busy { .. } => "upstream_busy",
             Self::Lost { .. } => "upstream_lost",

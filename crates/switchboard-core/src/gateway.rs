@@ -16,7 +16,7 @@ use crate::arguments::arguments;
 use crate::catalog::{Catalog, Route};
 use crate::error::Error;
 use crate::extension::{self, Addressee, Pages, addressee};
-use crate::limit::{Limits, Pass};
+use crate::limit::Limits;
 use crate::lists::Kind;
 use crate::offer::capabilities;
 use crate::peer::{Context, Peer, Request, Response};
@@ -285,12 +285,8 @@ impl Gateway {
         let (pages, request) = Pages::open(&*self.seal, context, request)?;
         routes.retain(|route| pages.are_of(snapshot.catalog.upstream(route)));
         let Some(first) = routes.first() else { return Err(refusal) };
-        let pass = match request.method {
-            // What was watched must be let go of in any case.
-            Method::Unsubscribe => Pass::default(),
-            // One request, however many servers are tried for it.
-            _ => self.limits.admit(context, snapshot.catalog.upstream(first), None).await?,
-        };
+        // One request, however many servers are tried for it.
+        let pass = self.limits.admit(context, snapshot.catalog.upstream(first), None).await?;
         pass.carried(request.params.as_ref());
         for route in routes {
             let own = &route.own_name;
@@ -330,16 +326,37 @@ impl Gateway {
                     }
                 }
                 // What a server that answers says of the resource is worth more.
-                Err(error @ Error::Unavailable { .. })
+                Err(error @ (Error::Unavailable { .. } | Error::Declined { .. }))
                     if !matches!(refusal, Error::Server { .. }) =>
                 {
                     refusal = error;
                 }
-                Err(Error::Unavailable { .. }) => {}
+                Err(Error::Unavailable { .. } | Error::Declined { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
         Err(refusal)
+    }
+
+    /// Lets go of a resource at every server that may have taken the subscription: which of them did
+    /// is theirs to know, since by now another may be the first to ask for the address. It costs
+    /// nothing, and no policy is asked: what was watched before one changed must be let go of
+    /// afterwards.
+    async fn unsubscribe(&self, context: &Context, request: Request) -> Result<Response, Error> {
+        let uri = request.name.as_deref().unwrap_or_default();
+        let snapshot = self.snapshot();
+        let mut answer = Err(Error::NotFound { what: "resource", name: uri.to_owned() });
+        if !snapshot.access.admits(&context.principal) {
+            return answer;
+        }
+        for Route { peer, own_name, .. } in snapshot.catalog.subscription_routes(uri) {
+            let request = Request { name: Some(own_name), ..request.clone() };
+            let one = peer.request(context, request).await;
+            if answer.is_err() {
+                answer = one;
+            }
+        }
+        answer
     }
 
     /// Who may be asked for a resource, and with what: what the user answered is for the server
@@ -354,10 +371,8 @@ impl Gateway {
         let uri = request.name.as_deref().unwrap_or_default();
         let principal = &context.principal;
         let mut routes = catalog.resource_routes(uri);
-        routes.retain(|route| match request.method {
-            // What was watched before a policy changed must be let go of afterwards.
-            Method::Unsubscribe => access.admits(principal),
-            _ => access.allows(principal, &catalog.thing(Kind::Resources, route, uri), None),
+        routes.retain(|route| {
+            access.allows(principal, &catalog.thing(Kind::Resources, route, uri), None)
         });
         match Answering::read(context, &request, &*self.seal)? {
             Answering::Upstream(asker) => {
@@ -503,9 +518,8 @@ impl Gateway {
         match request.method {
             Method::ToolsCall => self.named(Kind::Tools, context, request).await,
             Method::PromptsGet => self.named(Kind::Prompts, context, request).await,
-            Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
-                self.resource(context, request).await
-            }
+            Method::ResourcesRead | Method::Subscribe => self.resource(context, request).await,
+            Method::Unsubscribe => self.unsubscribe(context, request).await,
             Method::Complete => self.complete(context, request).await,
             Method::ToolsList => self.list(Kind::Tools, &context.principal, &request).await,
             Method::PromptsList => self.list(Kind::Prompts, &context.principal, &request).await,

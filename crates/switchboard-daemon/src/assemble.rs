@@ -78,7 +78,8 @@ pub(crate) async fn assemble(
         events: Arc::clone(&report) as _,
     };
     let behind = (Arc::clone(&gateway), middle.access(&tenant));
-    let fleet = Fleet::new(behind, environment.clone(), report);
+    let grace = config.daemon.drain.as_duration();
+    let fleet = Fleet::new(behind, environment.clone(), report, grace);
     Ok(Assembled { fleet, gateway, spawner, environment })
 }
 

@@ -99,6 +99,7 @@ impl Daemon {
             kept: self.kept.clone(),
             front: Arc::clone(front),
             list_wait: self.started_with.daemon.list_wait.as_duration(),
+            drain: self.started_with.daemon.drain.as_duration(),
         };
         let tenants = Arc::new(Tenants::new(kit, self.started_with.tenants.clone()));
         let _ = self.middle.catalogs.tenants.set(Arc::downgrade(&tenants));
@@ -190,6 +191,7 @@ impl Daemon {
             prompts: snapshot.catalog.count(Kind::Prompts),
             resources: snapshot.catalog.count(Kind::Resources),
             upstreams: self.fleet.status(),
+            leaving: self.fleet.leaving(),
             conflicts: snapshot.catalog.conflicts().to_vec(),
         }
     }

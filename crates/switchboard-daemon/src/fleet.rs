@@ -21,7 +21,9 @@ use switchboard_upstream::{
     Environment, Events, Group, GroupMember, GroupSettings, Sharing, State, Status, Upstream,
 };
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
+use crate::leaving::Leaving;
 use crate::management;
 use crate::measured::Measured;
 use crate::outside::owner;
@@ -35,6 +37,7 @@ pub(crate) struct Fleet {
     environment: Environment,
     report: Arc<Report>,
     running: Mutex<Running>,
+    leaving: Arc<Leaving>,
 }
 
 /// The meters of one tenant's upstreams: theirs are called `TENANT/NAME`, those of the default
@@ -80,6 +83,17 @@ struct Running {
 struct Vessel {
     upstream: Arc<Upstream>,
     peer: Arc<dyn Peer>,
+    /// Cancelled when nobody has `peer` any more.
+    let_go: CancellationToken,
+}
+
+impl Vessel {
+    fn new(upstream: Arc<Upstream>, metrics: UpstreamMetrics) -> Self {
+        let let_go = CancellationToken::new();
+        let inner = Arc::clone(&upstream) as Arc<dyn Peer>;
+        let peer = Measured::new(inner, metrics, let_go.clone().drop_guard());
+        Self { upstream, peer: Arc::new(peer), let_go }
+    }
 }
 
 /// Lists that change together are put into one catalog.
@@ -156,6 +170,7 @@ impl Fleet {
         (gateway, access): (Arc<Gateway>, Access),
         environment: Environment,
         report: Arc<Report>,
+        grace: Duration,
     ) -> Arc<Self> {
         let running = Running {
             upstreams: BTreeMap::new(),
@@ -164,16 +179,18 @@ impl Fleet {
             conflicts: Vec::new(),
         };
         let running = Mutex::new(running);
-        let fleet = Arc::new(Self { gateway, access, environment, report, running });
+        let leaving = Leaving::new(grace);
+        let fleet = Arc::new(Self { gateway, access, environment, report, running, leaving });
         let _ = fleet.report.fleet.set(Arc::downgrade(&fleet));
         fleet
     }
 
     /// Makes the upstreams those of `plan`. What did not change is not touched; what is no longer
-    /// there ends in the background, with the calls that it still has.
+    /// there ends in the background when the calls that it still has have ended, and what takes its
+    /// place tells those of changes who followed its resources.
     pub(crate) fn apply(&self, plan: &Plan, list_wait: Duration) -> Reloaded {
         let mut report = Reloaded::default();
-        let mut leaving = Vec::new();
+        let mut leaving: Vec<Vessel> = Vec::new();
         {
             let mut running = self.running.lock().expect("no one panics holding it");
             running.list_wait = list_wait;
@@ -203,17 +220,23 @@ impl Fleet {
                 let settings = planned.settings.clone();
                 let upstream = Upstream::new(name, settings, self.environment.clone())
                     .expect("the plan checked the prefix");
-                let inner = Arc::clone(&upstream) as Arc<dyn Peer>;
+                if let Some(old) = leaving.iter().find(|old| **old.upstream.name() == **name) {
+                    upstream.succeed(&old.upstream);
+                }
                 let metrics = self.report.metrics.upstream(name);
-                let peer = Arc::new(Measured { inner, metrics });
-                running.upstreams.insert(name.clone(), Vessel { upstream, peer });
+                running.upstreams.insert(name.clone(), Vessel::new(upstream, metrics));
             }
             running.regroup(&plan.groups);
         }
         self.report.metrics.retain(|name| plan.upstreams.contains_key(name));
         self.publish();
-        for vessel in leaving {
-            self.environment.tasks.spawn(async move { vessel.upstream.stop().await });
+        for Vessel { upstream, let_go, .. } in leaving {
+            let fleet = self.report.fleet.get().cloned().unwrap_or_default();
+            self.leaving.see_off(upstream, let_go, move |old| {
+                // Of who came after it was replaced.
+                let heir = fleet.upgrade().and_then(|fleet| fleet.find(old.name()));
+                heir.inspect(|heir| heir.succeed(old));
+            });
         }
         report
     }
@@ -236,8 +259,9 @@ impl Fleet {
         }
     }
 
-    /// Ends all upstreams; returns when nothing of them is left.
+    /// Ends all upstreams, with those that are leaving; returns when nothing of them is left.
     pub(crate) async fn stop(&self) {
+        self.leaving.hurry();
         let stopping: Vec<_> = self
             .vessels()
             .into_iter()
@@ -247,6 +271,7 @@ impl Fleet {
             // A task that was ended from outside has nothing left to stop.
             let _ = stopped.await;
         }
+        self.leaving.end().await;
     }
 
     /// Takes what was counted of the upstreams away; they are stopped and do not come back.
@@ -265,6 +290,11 @@ impl Fleet {
 
     pub(crate) fn status(&self) -> Vec<UpstreamStatus> {
         self.vessels().iter().map(|vessel| describe(&vessel.upstream)).collect()
+    }
+
+    /// Those that are in no plan any more and have calls under way.
+    pub(crate) fn leaving(&self) -> Vec<UpstreamStatus> {
+        self.leaving.all().iter().map(|upstream| describe(upstream)).collect()
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Upstream>> {

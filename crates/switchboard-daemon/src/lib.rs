@@ -19,6 +19,7 @@ mod handover;
 mod identity;
 mod instance_key;
 mod keep;
+mod leaving;
 mod lock;
 mod login;
 mod management;

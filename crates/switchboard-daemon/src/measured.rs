@@ -6,11 +6,23 @@ use async_trait::async_trait;
 use switchboard_core::{Context, Error, Kind, Peer, Request, Response};
 use switchboard_telemetry::metrics::{Outcome, UpstreamMetrics};
 use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 
 /// An upstream with its meters held ready, so that a call costs a few atomic additions.
+///
+/// It is the way to the upstream for all who call it: the catalog holds it, and each call for as
+/// long as it lasts.
 pub(crate) struct Measured {
-    pub(crate) inner: Arc<dyn Peer>,
-    pub(crate) metrics: UpstreamMetrics,
+    inner: Arc<dyn Peer>,
+    metrics: UpstreamMetrics,
+    /// Tells when nobody holds the way any more.
+    _held: DropGuard,
+}
+
+impl Measured {
+    pub(crate) fn new(inner: Arc<dyn Peer>, metrics: UpstreamMetrics, held: DropGuard) -> Self {
+        Self { inner, metrics, _held: held }
+    }
 }
 
 #[async_trait]

@@ -57,6 +57,8 @@ pub(crate) struct Kit {
     /// Of the default tenant.
     pub front: Arc<Front>,
     pub list_wait: Duration,
+    /// How long the calls of a server may take that was removed or replaced.
+    pub drain: Duration,
 }
 
 /// What serves one tenant.
@@ -289,7 +291,7 @@ impl Tenants {
         };
         let tasks = environment.tasks.clone();
         let behind = (Arc::clone(&gateway), middle.access(tenant));
-        let fleet = Fleet::new(behind, environment, report);
+        let fleet = Fleet::new(behind, environment, report, self.kit.drain);
         let ended = CancellationToken::new();
         let draining = front.draining.child_token();
         let front = Arc::new(front.beside(Arc::clone(&gateway), draining));

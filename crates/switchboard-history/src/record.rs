@@ -199,6 +199,7 @@ fn code(error: &Error) -> &'static str {
         Error::Invalid(_) => "invalid",
         Error::NoSuchMethod(_) => "no_such_method",
         Error::Unavailable { .. } => "upstream_unavailable",
+        Error::Declined { .. } => "upstream_declined",
         Error::Unauthorized { .. } => "upstream_unauthorized",
         Error::Busy { .. } => "upstream_busy",
         Error::Lost { .. } => "upstream_lost",

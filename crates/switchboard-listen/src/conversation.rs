@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use switchboard_core::{CallerId, Principal};
+use switchboard_core::{CallerId, Context, Principal};
 use switchboard_mcp::{DecodeError, Incoming, Json, Method, RequestId, RpcError, encode};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -162,8 +162,9 @@ impl Conversation {
         let version = self.state().opening.session_mut().map(|session| session.version);
         if let Some(version) = version {
             let session = Some(switchboard_core::Session::new(self.id, self.ended.clone()));
-            let front = &self.front.gateway;
-            self.watched.release(front, &self.principal, version, session).await;
+            let context = Context::new(self.principal.clone(), version);
+            let context = Context { caller: self.id, session, ..context };
+            self.watched.release(&self.front.gateway, &context).await;
         }
     }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
-use switchboard_core::{Change, Changes, Context, Kind, Peer as _, Principal, Request, covers};
+use switchboard_core::{
+    CallerId, Change, Changes, Context, Kind, Peer as _, Principal, Request, covers,
+};
 use switchboard_mcp::{
     Json, Members, Method, Object, ProtocolVersion, RequestId, RpcError, TaskGeneration, encode,
 };
@@ -34,6 +36,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 pub(crate) struct Subscription {
     front: Arc<Front>,
+    /// Whoever unsubscribes has to be who subscribed.
+    caller: CallerId,
     principal: Principal,
     id: RequestId,
     wanted: Wanted,
@@ -70,8 +74,8 @@ impl Subscription {
         let wanted = Wanted::read(&filter)?;
         let tasks = Tasks::open(front, &caller, &filter)?;
         let changes = front.gateway.changes();
-        let (front, principal) = (Arc::clone(front), caller.principal);
-        Ok(Self { front, principal, id, wanted, tasks, changes, due: Vec::new() })
+        let (front, caller, principal) = (Arc::clone(front), caller.id, caller.principal);
+        Ok(Self { front, caller, principal, id, wanted, tasks, changes, due: Vec::new() })
     }
 
     /// Says on `out` what the client wants to hear: first what that is, then each change, and at
@@ -95,7 +99,7 @@ impl Subscription {
             let _ = tokio::time::timeout(FAREWELL, out.send(self.farewell())).await;
         } else if !asked.is_empty() {
             // Also what is not known to be watched: an answer may have been on its way.
-            ask_each(&self.front, &self.principal, &Method::Unsubscribe, asked).await;
+            ask_each(&self.front, &self.context(), &Method::Unsubscribe, asked).await;
         }
         drains
     }
@@ -104,8 +108,8 @@ impl Subscription {
     async fn speak(&mut self, out: &mpsc::Sender<Vec<u8>>) {
         let uris = std::mem::take(&mut self.wanted.uris);
         if !uris.is_empty() {
-            self.wanted.uris =
-                ask_each(&self.front, &self.principal, &Method::Subscribe, uris).await;
+            let context = self.context();
+            self.wanted.uris = ask_each(&self.front, &context, &Method::Subscribe, uris).await;
         }
         let mut next = Some(self.acknowledgement());
         while let Some(message) = next {
@@ -194,21 +198,25 @@ impl Subscription {
         object.close();
         Json::written(out)
     }
+
+    fn context(&self) -> Context {
+        let context = Context::new(self.principal.clone(), ProtocolVersion::MODERN);
+        Context { caller: self.caller, ..context }
+    }
 }
 
 /// Asks the gateway something about each resource, and gives those for which it succeeds.
 async fn ask_each(
     front: &Front,
-    principal: &Principal,
+    context: &Context,
     method: &Method,
     uris: HashSet<Arc<str>>,
 ) -> HashSet<Arc<str>> {
-    let context = Context::new(principal.clone(), ProtocolVersion::MODERN);
     let asked = uris.into_iter().map(|uri| {
         let params = Json::encode(&serde_json::json!({ "uri": *uri }));
         let name = Some(uri.to_string());
         let request = Request { method: method.clone(), params: Some(params), name };
-        let answer = front.gateway.request(&context, request);
+        let answer = front.gateway.request(context, request);
         async move { answer.await.is_ok().then_some(uri) }
     });
     let mut answers = stream::iter(asked).buffer_unordered(AT_ONCE);

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use switchboard_core::{Context, Gateway, Peer as _, Principal, Request, Session, covers};
-use switchboard_mcp::{Json, Method, ProtocolVersion, RpcError, code};
+use switchboard_core::{Context, Gateway, Peer as _, Request, covers};
+use switchboard_mcp::{Json, Method, RpcError, code};
 
 /// Most resources of one session: more than an editor has files open, and an address may be as
 /// long as a message.
@@ -77,16 +77,9 @@ impl Watched {
         if self.uris().remove(uri) { ask.await } else { Ok(Json::empty_object()) }
     }
 
-    /// Takes everything back: the session is over.
-    pub(crate) async fn release(
-        &self,
-        gateway: &Gateway,
-        principal: &Principal,
-        version: ProtocolVersion,
-        session: Option<Session>,
-    ) {
+    /// Takes everything back, as whoever asked for it: the session is over.
+    pub(crate) async fn release(&self, gateway: &Gateway, context: &Context) {
         let uris = std::mem::take(&mut *self.uris());
-        let context = Context { session, ..Context::new(principal.clone(), version) };
         let asked = uris.iter().map(|uri| {
             let params = Json::encode(&serde_json::json!({ "uri": **uri }));
             let request = Request {
@@ -94,7 +87,7 @@ impl Watched {
                 params: Some(params),
                 name: Some(uri.to_string()),
             };
-            gateway.request(&context, request)
+            gateway.request(context, request)
         });
         let _ = tokio::time::timeout(RELEASE, join_all(asked)).await;
     }

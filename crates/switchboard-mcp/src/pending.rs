@@ -61,6 +61,15 @@ impl<A> Pending<A> {
         self.waiting.get(&id)
     }
 
+    /// Frees the slot of the only call that `counts`, and returns who asked; `None` where several do
+    /// or none does.
+    pub fn take_only(&mut self, counts: impl Fn(&A) -> bool) -> Option<A> {
+        let mut counted = self.waiting.iter().filter(|(_, asker)| counts(asker));
+        let (&id, _) = counted.next()?;
+        let is_only = counted.next().is_none();
+        is_only.then(|| self.waiting.remove(&id)).flatten()
+    }
+
     /// Gives up all calls, oldest first: the connection is gone.
     pub fn drain(&mut self) -> impl Iterator<Item = A> {
         std::mem::take(&mut self.waiting).into_values()
@@ -78,6 +87,23 @@ impl<A> Pending<A> {
 #[cfg(test)]
 mod tests {
     use super::{Pending, WireId};
+
+    #[test]
+    fn only_what_counts_makes_several() {
+        let only = |asked: &[&'static str]| {
+            let mut pending = Pending::new(8);
+            for asker in asked {
+                pending.ask(*asker).unwrap();
+            }
+            let taken = pending.take_only(|asker| *asker != "stands");
+            assert_eq!(pending.len(), asked.len() - usize::from(taken.is_some()));
+            taken
+        };
+        assert_eq!(only(&[]), None);
+        assert_eq!(only(&["stands"]), None);
+        assert_eq!(only(&["stands", "a", "stands"]), Some("a"));
+        assert_eq!(only(&["stands", "a", "b"]), None);
+    }
 
     /// Plays a script against a table with two slots. What a step reports follows its `->`.
     #[track_caller]

@@ -19,7 +19,7 @@ impl Upstream {
             Error::Lost { .. } | Error::TimedOut { .. } => self.is_repeatable(request),
             error => error.may_be_sent_again(),
         };
-        is_harmless && self.budget.retry(self.now())
+        is_harmless && self.retries.may_be()
     }
 
     /// When a second endpoint is asked as well, where that does no harm.

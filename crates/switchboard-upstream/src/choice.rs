@@ -46,11 +46,30 @@ impl Upstream {
         };
         let pick = self.pick(context, request, next(&self.turn));
         let mut order = Vec::with_capacity(seats.len());
-        for seats in able(seats, request) {
+        let able = able(seats, request);
+        if self.settings().balance == BalanceStrategy::ConsistentHash {
+            self.rouse(&able, &pick);
+        }
+        for seats in able {
             let candidates = self.candidates(&seats, pick.now);
             order.extend(self.balance.order(&candidates, &pick).iter().map(|place| seats[place]));
         }
         order
+    }
+
+    /// Starts the endpoint that what hashes alike belongs to, if it rests: the next call is its own
+    /// again.
+    fn rouse(&self, [ready, rest]: &[Vec<&Arc<Seat>>; 2], pick: &Pick) {
+        if rest.is_empty() {
+            return;
+        }
+        let all: Vec<_> = ready.iter().chain(rest).copied().collect();
+        let order = self.balance.order(&self.candidates(&all, pick.now), pick);
+        if let Some(seat) = order.iter().next().map(|place| all[place])
+            && seat.endpoint.rests()
+        {
+            seat.endpoint.wake();
+        }
     }
 
     /// Tells where a request would go now, and why.
@@ -143,8 +162,7 @@ fn may_have(seat: &Seat, request: &Request) -> bool {
         _ => return true,
     };
     let Some(name) = &request.name else { return true };
-    let lists = seat.endpoint.view().lists.filter(|_| seat.endpoint.is_listed());
-    lists.is_none_or(|lists| lists.of(kind).iter().any(|item| item.key == *name))
+    seat.endpoint.may_have(kind, name)
 }
 
 impl BalanceStrategy {

@@ -258,11 +258,12 @@ impl<C: Carrier + 'static> Duplex<C> {
     }
 
     /// A message that is too long was thrown away with its id. Where only one call is under way it
-    /// was that one's; otherwise whoever asked hears of it at the time-out.
+    /// was that one's; otherwise whoever asked hears of it at the time-out. A subscription, which is
+    /// answered at its end only, is not meant.
     pub(crate) fn overlong(&self, error: &LineError) -> String {
         let mut pending = self.pending.lock().expect("no one panics holding it");
-        let asker = pending.as_mut().filter(|pending| pending.len() == 1);
-        let asker = asker.and_then(|pending| pending.drain().next());
+        let is_call = |asker: &Asker| asker.acknowledged().is_none();
+        let asker = pending.as_mut().and_then(|pending| pending.take_only(is_call));
         drop(pending);
         self.fail(asker, &error.to_string());
         error.to_string()

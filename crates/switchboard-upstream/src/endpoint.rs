@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use switchboard_core::{Capabilities, Context, Error, Kind, Request, Response};
+use switchboard_core::{Capabilities, Context, Error, Kind, Lists, Request, Response};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use switchboard_process::StderrRing;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,13 +14,16 @@ use tokio::time::Instant;
 
 use crate::environment::Environment;
 use crate::freshness::Freshness;
+use crate::http::ShutOut;
 use crate::login::Login;
+use crate::names::Names;
 use crate::owner::{Checked, Command, Owner};
+use crate::retries::Retries;
 use crate::session::Session;
 use crate::settings::{Settings, StartPolicy};
 use crate::silence::Silence;
-use crate::status::{Status, View};
-use crate::subscriptions::Subscriptions;
+use crate::status::{State, Status, View};
+use crate::subscriptions::{Holder, Subscriptions};
 use crate::tool_headers::ToolHeaders;
 
 /// A server that is started when it is needed, kept while it is used, and replaced when it breaks.
@@ -43,6 +46,7 @@ pub(crate) struct Template {
     pub weight: NonZeroU32,
     /// The login, where there is one; or why there can be none.
     pub login: Result<Option<Arc<Login>>, String>,
+    pub retries: Arc<Retries>,
 }
 
 /// What the handle and the owner task have in common.
@@ -61,9 +65,13 @@ pub(crate) struct Shared {
     pub stderr: StderrRing,
     pub subscriptions: Arc<Subscriptions>,
     pub tool_headers: Arc<ToolHeaders>,
+    /// What it lists, if its lists are those of the catalog and were read.
+    pub names: ArcSwapOption<Names>,
     pub freshness: Freshness,
     pub silence: Arc<Silence>,
     pub checked: Checked,
+    pub shut_out: Arc<ShutOut>,
+    pub retries: Arc<Retries>,
     pub in_flight: AtomicUsize,
     /// Milliseconds after `born` of the last use.
     last_used: AtomicU64,
@@ -94,9 +102,12 @@ impl Endpoint {
             stderr: StderrRing::default(),
             subscriptions: Arc::default(),
             tool_headers: Arc::default(),
+            names: ArcSwapOption::empty(),
             freshness: Freshness::default(),
             silence: Arc::new(Silence::new(template.settings.timeout.as_duration())),
             checked: Checked::default(),
+            shut_out: Arc::default(),
+            retries: Arc::clone(&template.retries),
             in_flight: AtomicUsize::new(0),
             last_used: AtomicU64::new(0),
             born: Instant::now(),
@@ -111,9 +122,11 @@ impl Endpoint {
         &self.shared.name
     }
 
-    /// Whether its lists are those of the catalog.
-    pub(crate) fn is_listed(&self) -> bool {
-        self.shared.is_listed
+    /// Whether it lists what is called `name`, or nobody knows what it lists; an instance has what
+    /// the one has that lists for it.
+    pub(crate) fn may_have(&self, kind: Kind, name: &str) -> bool {
+        let names = self.shared.names.load();
+        names.as_ref().is_none_or(|names| names.may_be(kind, name))
     }
 
     /// Whether a call would find a session.
@@ -143,6 +156,18 @@ impl Endpoint {
         self.shared.settings.start == StartPolicy::Eager || self.view().learning
     }
 
+    /// Whether it was never opened, and nobody asked for that.
+    pub(crate) fn is_new(&self) -> bool {
+        let status = self.status.borrow();
+        status.state == State::Dormant && status.version.is_none()
+    }
+
+    /// Whether it was stopped for want of calls.
+    pub(crate) fn rests(&self) -> bool {
+        let status = self.status.borrow();
+        status.state == State::Dormant && status.version.is_some()
+    }
+
     /// Asks for the server to run, without waiting for it.
     pub(crate) fn wake(&self) {
         let _ = self.commands.try_send(Command::Wake);
@@ -157,28 +182,53 @@ impl Endpoint {
         }
     }
 
-    /// Counts one more who wants to hear of a resource. Whoever subscribes unsubscribes as often.
-    async fn subscribe(&self, request: &Request) -> Result<Response, Error> {
+    /// Notes who wants to hear of a resource.
+    async fn subscribe(&self, context: &Context, request: &Request) -> Result<Response, Error> {
         let uri = resource(request)?;
         let session = match self.shared.current.load_full() {
             Some(session) => session,
-            None => self.session(None).await?,
+            None => self.session_by(self.end(context), None).await?,
         };
         let offered = Capabilities::read(&session.facts.capabilities);
         if !offered.is_ok_and(|offered| offered.subscribe) {
             return Err(Error::NoSuchMethod(request.method.to_string()));
         }
         let limit = self.shared.settings.timeout.as_duration();
-        let adding = self.shared.subscriptions.add(&self.shared.name, uri);
+        let adding = self.shared.subscriptions.add(&self.shared.name, uri, Holder::of(context));
         tokio::time::timeout(limit, adding)
             .await
             .map_err(|_| Error::TimedOut { upstream: self.shared.name.to_string(), limit })??;
         Ok(done())
     }
 
-    fn unsubscribe(&self, request: &Request) -> Result<Response, Error> {
-        self.shared.subscriptions.remove(resource(request)?);
+    fn unsubscribe(&self, context: &Context, request: &Request) -> Result<Response, Error> {
+        self.shared.subscriptions.remove(resource(request)?, context.caller);
         Ok(done())
+    }
+
+    /// Has `holder` hear of a resource as it did of another server, and starts this one for it.
+    pub(crate) fn inherit(&self, uri: &str, holder: Holder) {
+        self.shared.subscriptions.inherit(uri, holder);
+        self.wake();
+    }
+
+    /// When an answer to a request that comes now is of no more use.
+    fn end(&self, context: &Context) -> Instant {
+        let end = Instant::now() + self.shared.settings.timeout_total.as_duration();
+        context.deadline.map_or(end, |deadline| deadline.min(end))
+    }
+
+    /// As [`Self::session`], but not beyond `end`: what the opening takes is time of the call.
+    async fn session_by(
+        &self,
+        end: Instant,
+        broken: Option<&Arc<Session>>,
+    ) -> Result<Arc<Session>, Error> {
+        let opened = tokio::time::timeout_at(end, self.session(broken)).await;
+        opened.unwrap_or_else(|_| {
+            let limit = self.shared.settings.timeout_total.as_duration();
+            Err(Error::TimedOut { upstream: self.shared.name.to_string(), limit })
+        })
     }
 
     /// An open session that is not `broken`, started if need be.
@@ -204,32 +254,64 @@ impl Endpoint {
         request: &Request,
     ) -> Result<Response, Error> {
         match request.method {
-            Method::Subscribe => return Box::pin(self.subscribe(request)).await,
-            Method::Unsubscribe => return self.unsubscribe(request),
+            Method::Subscribe => return Box::pin(self.subscribe(context, request)).await,
+            Method::Unsubscribe => return self.unsubscribe(context, request),
             _ => {}
         }
         let _busy = Busy::new(&self.shared);
-        let session = match self.shared.current.load_full() {
-            Some(session) => session,
-            None => Box::pin(self.session(None)).await?,
+        let end = self.end(context);
+        let Some(session) = self.shared.current.load_full() else {
+            return Box::pin(async {
+                let session = self.session_by(end, None).await?;
+                self.ask(&session, &context.by(end), request).await
+            })
+            .await;
         };
         let answer = session.request(context, request).await;
         if answer.is_ok() {
             return answer;
         }
-        match Box::pin(self.again(&session, request, &answer)).await? {
-            Some(session) => Box::pin(session.request(context, request)).await,
-            None => answer,
+        Box::pin(self.once_more(&session, (context, end), request, answer)).await
+    }
+
+    async fn ask(
+        &self,
+        session: &Arc<Session>,
+        context: &Context,
+        request: &Request,
+    ) -> Result<Response, Error> {
+        let answer = session.request(context, request).await;
+        if answer.is_ok() {
+            return answer;
+        }
+        let end = self.end(context);
+        self.once_more(session, (context, end), request, answer).await
+    }
+
+    /// Asks a second time where that is right after `answer`, in what is left of the time.
+    async fn once_more(
+        &self,
+        session: &Arc<Session>,
+        (context, end): (&Context, Instant),
+        request: &Request,
+        answer: Result<Response, Error>,
+    ) -> Result<Response, Error> {
+        let asking = tokio::time::timeout_at(end, self.again(session, request, &answer));
+        match asking.await {
+            Ok(Ok(Some(session))) => session.request(&context.by(end), request).await,
+            Ok(Err(error)) => Err(error),
+            // Nor is there time for more.
+            Ok(Ok(None)) | Err(_) => answer,
         }
     }
 
-    /// A client is shown what is known of the lists of `kind`.
-    /// Has the list read again, as if it were old; one that does not run reads it when it starts.
+    /// Has the list of `kind` read again, as if it were old; one that does not run reads it when it starts.
     pub(crate) fn read_again(&self, kind: Kind) {
         // Where it is not taken, so much is to be read that this is among it.
         let _ = self.commands.try_send(Command::Refresh(kind));
     }
 
+    /// A client is shown what is known of the lists of `kind`.
     pub(crate) fn listed(&self, kind: Kind) {
         let Shared { freshness, .. } = &*self.shared;
         let now = self.shared.now();
@@ -250,6 +332,14 @@ pub(crate) fn done() -> Response {
 }
 
 impl Shared {
+    /// Its lists are others now.
+    pub(crate) fn learn(&self, lists: &Lists) {
+        self.tool_headers.learn(lists);
+        if self.is_listed {
+            self.names.store(Some(Arc::new(Names::of(lists))));
+        }
+    }
+
     pub(crate) fn login(&self) -> Option<&Arc<Login>> {
         self.login.as_ref().ok().and_then(Option::as_ref)
     }

@@ -22,21 +22,22 @@ impl Events for Gathering {
     fn lists_changed(&self, _: &str) {
         let Some(upstream) = self.0.upgrade() else { return };
         upstream.relearn();
-        upstream.events().lists_changed(upstream.name());
+        if !upstream.is_retired() {
+            upstream.events().lists_changed(upstream.name());
+        }
     }
 
     fn state_changed(&self, endpoint: &str, status: &Status) {
         let Some(upstream) = self.0.upgrade() else { return };
-        match status.state {
-            State::Ready => {
-                let seat = upstream.roster.find(endpoint);
-                let now = upstream.now();
-                seat.inspect(|seat| seat.restarted(now));
-            }
-            State::Dormant => upstream.drop_spare(),
-            State::Starting | State::Waiting | State::Stopped => {}
+        if let Some(seat) = upstream.roster.find(endpoint) {
+            seat.enters(status.state, upstream.now());
         }
-        upstream.events().state_changed(upstream.name(), &upstream.status());
+        if status.state == State::Dormant {
+            upstream.drop_spare();
+        }
+        if !upstream.is_retired() {
+            upstream.events().state_changed(upstream.name(), &upstream.status());
+        }
     }
 
     fn resource_updated(&self, _: &str, uri: &str) {

@@ -284,12 +284,18 @@ impl Peer for Group {
             return self.ask_at(kept_at, context, request).await;
         }
         self.budget.call();
+        let came = Instant::now();
+        let mut shortened: Option<Context> = None;
         let mut order = self.order(context, &request).into_iter().peekable();
         while let Some(place) = order.next() {
-            let answer = self.ask(place, context, request.clone()).await;
+            let under = shortened.as_ref().unwrap_or(context);
+            let answer = self.ask(place, under, request.clone()).await;
             if order.peek().is_none() || !self.may_go_on(&request, &answer) {
                 return answer;
             }
+            // What one member may take is all there is, however many are asked.
+            let settings = self.members[place].member.upstream.settings();
+            shortened = Some(under.by(came + settings.timeout_total.as_duration()));
         }
         // Between the catalog that named the group and now, its members have become others.
         let kind = if request.method == Method::ToolsCall { Kind::Tools } else { Kind::Prompts };

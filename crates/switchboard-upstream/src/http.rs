@@ -12,7 +12,7 @@ mod sse;
 mod unasked_stream;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ use crate::http::client::{Body, Client, Exchange, SendError};
 use crate::http::exchange::{Reading, Tells, finish};
 use crate::http::mirror::{VERSION, mirror};
 use crate::http::sessions::Sessions;
+pub(crate) use crate::http::sessions::ShutOut;
 use crate::link::{Call, Link, LinkError};
 use crate::login::{Login, Verdict, refusal, sign};
 use crate::unasked::{Origin, Unasked};
@@ -84,6 +85,9 @@ struct Inner {
     headers: Vec<(HeaderName, HeaderValue)>,
     agreed: RwLock<ProtocolVersion>,
     sessions: Sessions,
+    /// Something was answered in the session of the link.
+    has_worked: AtomicBool,
+    shut_out: Arc<ShutOut>,
     next_id: AtomicU64,
     in_flight: AtomicUsize,
     limit: usize,
@@ -101,6 +105,7 @@ pub(crate) struct Outside<'a> {
     pub tasks: &'a TaskTracker,
     pub guard: &'a Guard,
     pub login: Option<Arc<Login>>,
+    pub shut_out: &'a Arc<ShutOut>,
 }
 
 impl HttpConfig {
@@ -129,6 +134,8 @@ impl HttpConfig {
             headers: sent_headers(&self.headers)?,
             agreed: RwLock::new(ProtocolVersion::MODERN),
             sessions: Sessions::default(),
+            has_worked: AtomicBool::new(false),
+            shut_out: Arc::clone(outside.shut_out),
             next_id: AtomicU64::new(1),
             in_flight: AtomicUsize::new(0),
             limit: outside.in_flight,
@@ -326,6 +333,9 @@ impl Inner {
         };
         let answer = reading.answer(response).await;
         unanswered.cancel = false;
+        if session.is_some() && answer.is_ok() {
+            self.has_worked.store(true, Ordering::Relaxed);
+        }
         answer
     }
 

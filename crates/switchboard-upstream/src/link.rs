@@ -105,6 +105,9 @@ pub(crate) enum LinkError {
     /// Certainly not carried out: the server wants another login.
     #[error("{0}")]
     Unauthorized(String),
+    /// Certainly not carried out: the server says that it has too much to do.
+    #[error("{0}")]
+    Busy(String),
     /// Certainly not carried out: too many wait.
     #[error("{0}")]
     Full(String),
@@ -127,7 +130,11 @@ impl LinkError {
     /// Whether the server said something, whatever that is.
     pub(crate) fn is_answer(&self) -> bool {
         match self {
-            Self::NotTaken(_) | Self::Declined(_) | Self::Failed(_) | Self::Refused(_) => true,
+            Self::NotTaken(_)
+            | Self::Declined(_)
+            | Self::Busy(_)
+            | Self::Failed(_)
+            | Self::Refused(_) => true,
             Self::NotSent(_) | Self::Unauthorized(_) | Self::Full(_) => false,
             Self::Lost(_) | Self::Malformed(_) => false,
         }

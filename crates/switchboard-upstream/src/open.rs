@@ -138,6 +138,7 @@ async fn connect(shared: &Shared, notices: Notices) -> Result<Arc<dyn Link>, Str
         tasks,
         guard: &shared.environment.guard,
         login: shared.login.clone()?,
+        shut_out: &shared.shut_out,
     };
     if let Some(http) = &settings.http {
         return Ok(http.open(outside, unasked)?);

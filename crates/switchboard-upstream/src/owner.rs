@@ -112,7 +112,7 @@ impl Owner {
         let verdict = kept.as_ref().and_then(Kept::verdict);
         let kept = kept.map(|kept| kept.lists);
         if let Some(kept) = &kept {
-            shared.tool_headers.learn(kept);
+            shared.learn(kept);
         }
         // A server whose lists nobody knows is to be started once to learn them.
         let learning = kept.is_none() && shared.is_listed;

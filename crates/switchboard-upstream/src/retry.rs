@@ -1,7 +1,9 @@
 //! What is asked once more, and of which session.
 //!
 //! Only what was certainly not carried out, or has no effect when it is done twice. Once: a server
-//! that fails on this request would fail each time.
+//! that fails on this request would fail each time. What the server had before is sent again within
+//! the budget of its upstream; what it did not get, because its session was over, is no more load
+//! than the call was, and waits for the new session with all others.
 
 use std::sync::Arc;
 
@@ -23,18 +25,25 @@ impl Endpoint {
         answer: &Result<Response, Error>,
     ) -> Result<Option<Arc<Session>>, Error> {
         let repeatable = request.method.is_idempotent();
+        let retries = &self.shared.retries;
         match answer {
             // A server that is there and refuses at the door would refuse again, and its session
             // is still that of the other callers.
             Err(Error::Unavailable { .. }) if session.is_over() => {
+                retries.resent();
                 self.session(Some(session)).await.map(Some)
             }
-            Err(Error::Lost { .. }) if repeatable && session.is_over() => {
-                self.session(Some(session)).await.map(Some)
-            }
-            Err(Error::Lost { .. }) if repeatable => Ok(Some(Arc::clone(session))),
-            Err(Error::Server { error, version }) if version.era() == Era::Modern => {
-                self.after_refusal(session, error.code).await
+            Err(Error::Lost { .. }) if repeatable && retries.may_be() => match session.is_over() {
+                true => self.session(Some(session)).await.map(Some),
+                false => Ok(Some(Arc::clone(session))),
+            },
+            Err(Error::Server { error, version })
+                if version.era() == Era::Modern && may_be_put_right(session, error.code) =>
+            {
+                match retries.may_be() {
+                    true => self.after_refusal(session, error.code).await,
+                    false => Ok(None),
+                }
             }
             _ => Ok(None),
         }
@@ -72,4 +81,9 @@ impl Endpoint {
         // What is shown of the tools is the owner's to change.
         let _ = self.commands.try_send(Command::Changed(Kind::Tools));
     }
+}
+
+/// Whether [`Endpoint::after_refusal`] has something to do.
+fn may_be_put_right(session: &Session, error: i64) -> bool {
+    error == code::UNSUPPORTED_VERSION || (error == code::HEADER_MISMATCH && session.over_http)
 }

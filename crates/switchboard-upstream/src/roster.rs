@@ -13,6 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use switchboard_core::{CallerId, Context, Error, Principal};
 use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::endpoint::{Endpoint, Template};
 use crate::environment::Environment;
@@ -52,6 +53,8 @@ enum Whose {
 struct Own {
     seat: Arc<Seat>,
     last_used: Instant,
+    /// Tells whoever waits for the end of its session that it went before that.
+    _gone: DropGuard,
 }
 
 /// The endpoints that a call may use.
@@ -120,12 +123,13 @@ impl Roster {
         self.pool.is_some() || self.ways.len() > 1
     }
 
-    /// The endpoint where something of `context` is that is to be taken back, if there still is.
-    pub(crate) fn existing(&self, context: &Context) -> Option<Arc<Seat>> {
-        match self.whose(context) {
-            Some(whose) => self.changing().own.get(&whose).map(|own| Arc::clone(&own.seat)),
-            None => self.shared.load().first().cloned(),
-        }
+    /// The endpoints where something of `context` may be that is to be taken back. Those for all
+    /// are among them: it may be of the time before it had one of its own.
+    pub(crate) fn existing(&self, context: &Context) -> Vec<Arc<Seat>> {
+        let own = self
+            .whose(context)
+            .and_then(|whose| self.changing().own.get(&whose).map(|own| Arc::clone(&own.seat)));
+        self.shared.load().iter().cloned().chain(own).collect()
     }
 
     /// Whose endpoint a call of `context` uses, if not that of all.
@@ -187,15 +191,38 @@ impl Roster {
         self.add(pool.max, Some(pool.idle.as_duration()))
     }
 
-    /// Sees to it that the instances run that always do, once there is one call; gives those that
-    /// there were not.
+    /// Has all run that there are to be; gives those that there were not.
     pub(crate) fn wake(&self) -> Vec<Arc<Seat>> {
-        let least = self.pool.map_or(0, |pool| pool.min.min(pool.max));
-        let added = std::iter::from_fn(|| self.add(least, None)).collect();
+        let added = self.fill();
         for seat in self.shared.load().iter().filter(|seat| !seat.endpoint.is_open()) {
             seat.endpoint.wake();
         }
         added
+    }
+
+    /// As [`Self::wake`], because of a call. One that was stopped for want of calls goes on resting
+    /// while another has nothing to do: to start it for the calls of others would be to stop and to
+    /// start it for ever.
+    pub(crate) fn attend(&self) -> Vec<Arc<Seat>> {
+        let added = self.fill();
+        let shared = self.shared.load();
+        let mut open = shared.iter().filter(|seat| seat.endpoint.is_open()).peekable();
+        // Where none is open, the call starts the one that it goes to.
+        let mut one_more = open.peek().is_some() && open.all(|seat| seat.load.in_flight() > 0);
+        for seat in shared.iter().filter(|seat| !seat.endpoint.is_open()) {
+            // Not what is just being stopped: it would be started right after.
+            let is_due = seat.endpoint.rests() && std::mem::take(&mut one_more);
+            if is_due || seat.endpoint.is_new() {
+                seat.endpoint.wake();
+            }
+        }
+        added
+    }
+
+    /// Adds the instances of a pool that always run.
+    fn fill(&self) -> Vec<Arc<Seat>> {
+        let least = self.pool.map_or(0, |pool| pool.min.min(pool.max));
+        std::iter::from_fn(|| self.add(least, None)).collect()
     }
 
     /// Adds an instance to a pool that has fewer than `most`. It stops by itself after `idle`.
@@ -254,13 +281,20 @@ impl Roster {
         }
         let way = changing.made % self.ways.len();
         let seat = self.make(&mut changing, way, Some(OWN_IDLE));
-        changing.own.insert(whose.clone(), Own { seat: Arc::clone(&seat), last_used: now });
+        let gone = CancellationToken::new();
+        let own = Own { seat: Arc::clone(&seat), last_used: now, _gone: gone.clone().drop_guard() };
+        changing.own.insert(whose.clone(), own);
         drop(changing);
         if let (Whose::Session(_), Some(session)) = (&whose, context.session.clone()) {
             let roster = Arc::downgrade(self);
             self.environment.tasks.spawn(async move {
-                session.over().await;
-                let _ = end_of(&roster, &whose);
+                tokio::select! {
+                    () = session.over() => {
+                        let _ = end_of(&roster, &whose);
+                    }
+                    // It made room for another, or everything ends.
+                    () = gone.cancelled() => {}
+                }
             });
         }
         Ok(seat)
@@ -307,7 +341,8 @@ impl Template {
             settings.idle_stop = Some(switchboard_config::TimeSpan::from_millis(milliseconds));
         }
         let (name, login) = (Arc::clone(&self.name), self.login.clone());
-        Self { name, settings, weight: self.weight, login }
+        let retries = Arc::clone(&self.retries);
+        Self { name, settings, weight: self.weight, login, retries }
     }
 }
 

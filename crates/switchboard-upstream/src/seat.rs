@@ -1,5 +1,6 @@
 //! An endpoint of an upstream, and what is known of how it does.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ pub(crate) struct Seat {
     pub endpoint: Endpoint,
     pub load: Arc<Load>,
     pub breaker: Breaker,
+    /// As it was last reported.
+    state: Mutex<State>,
+    /// Its last start failed.
+    was_down: AtomicBool,
     /// Tells it from the others where a place is found by a hash.
     pub key: u64,
     weight: std::num::NonZeroU32,
@@ -32,6 +37,8 @@ impl Seat {
             endpoint,
             load: Load::new(RESPONSE_TIME_DECAY, now),
             breaker: Breaker::new(breaker.rules()),
+            state: Mutex::new(State::Dormant),
+            was_down: AtomicBool::new(false),
             weight: template.weight,
             slow: breaker.slow.map(|slow| slow.as_duration()),
         }
@@ -71,10 +78,23 @@ impl Seat {
         }
     }
 
-    /// It has been opened anew: what the old connection did says nothing about it.
-    pub(crate) fn restarted(&self, now: Duration) {
-        self.breaker.reset(now);
-        self.load.restarted(now);
+    /// It is in another state now. What the breaker knows of it outlives its sessions: one that
+    /// starts well and dies of its calls is as bad as one that does not start, and one that was
+    /// stopped for want of calls is as good or bad as it was. Only where it could not be reached for
+    /// a while does its coming back say something.
+    pub(crate) fn enters(&self, state: State, now: Duration) {
+        let last =
+            std::mem::replace(&mut *self.state.lock().expect("no one panics holding it"), state);
+        match (last, state) {
+            (State::Starting, State::Waiting) => self.was_down.store(true, Ordering::Relaxed),
+            (_, State::Ready) => {
+                if self.was_down.swap(false, Ordering::Relaxed) {
+                    self.breaker.found(now);
+                }
+                self.load.restarted(now);
+            }
+            _ => {}
+        }
     }
 
     pub(crate) fn status(&self, now: Duration) -> EndpointStatus {
@@ -155,7 +175,9 @@ impl Drop for Trial {
 }
 
 /// What the end of a call says about the endpoint. A tool that fails and a request that is refused
-/// are answers; what we refuse ourselves says nothing.
+/// by the server in its own words are answers. What it does not let in (413, say) tells of the
+/// request alone, and what we refuse ourselves of nothing: else one client with a bad request could
+/// close an endpoint for all others.
 pub(crate) fn verdict(answer: &Result<Response, Error>, is_slow: bool) -> Verdict {
     match answer {
         Ok(_) | Err(Error::Server { .. }) if is_slow => Verdict::Slow,

@@ -97,11 +97,12 @@ impl Session {
     fn error(&self, error: LinkError) -> Error {
         let upstream = self.name.to_string();
         match error {
-            LinkError::NotSent(cause) | LinkError::NotTaken(cause) | LinkError::Declined(cause) => {
-                Error::Unavailable { upstream, cause }
+            LinkError::NotSent(cause) => Error::Unavailable { upstream, cause },
+            LinkError::NotTaken(cause) | LinkError::Declined(cause) => {
+                Error::Declined { upstream, cause }
             }
             LinkError::Unauthorized(cause) => Error::Unauthorized { upstream, cause },
-            LinkError::Full(cause) => Error::Busy { upstream, cause },
+            LinkError::Busy(cause) | LinkError::Full(cause) => Error::Busy { upstream, cause },
             LinkError::Lost(cause) | LinkError::Failed(cause) => Error::Lost { upstream, cause },
             LinkError::Refused(error) => Error::Server { error, version: self.facts.version },
             LinkError::Malformed(error) => Error::Invalid(error.to_string()),

@@ -4,16 +4,17 @@
 //! best first ([`choice`](crate::choice)), and goes along them until one has taken it
 //! ([`again`](crate::again) says when it may go on).
 
+use std::iter::Peekable;
 use std::num::NonZeroU32;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use switchboard_core::pool::{
     BalanceConfig, BreakerState, Completed, Completion, ConcurrencyLimit, FairQueue, OutlierConfig,
-    Outliers, Permit, QueueCounts, RetryBudget, Shed,
+    Outliers, Permit, QueueCounts, Shed,
 };
 use switchboard_core::{
     Context, Error, Filter, Kind, Peer, Prefix, PrefixError, Principal, Request, Response,
@@ -27,6 +28,7 @@ use crate::endpoint::{Template, done};
 use crate::environment::{Environment, Events};
 use crate::keeps::KeepsState;
 use crate::login::Login;
+use crate::retries::Retries;
 use crate::roster::{Roster, Seats};
 use crate::seat::{Seat, Trial};
 use crate::settings::Settings;
@@ -42,7 +44,7 @@ pub struct Upstream {
     pub(crate) roster: Arc<Roster>,
     queue: FairQueue<Principal>,
     limit: ConcurrencyLimit,
-    pub(crate) budget: RetryBudget,
+    pub(crate) retries: Arc<Retries>,
     pub(crate) balance: BalanceConfig,
     pub(crate) outliers: Outliers,
     pub(crate) turn: AtomicU64,
@@ -50,6 +52,8 @@ pub struct Upstream {
     events: Arc<dyn Events>,
     /// What has shown that its server keeps something for its client.
     keeps_state: OnceLock<KeepsState>,
+    /// Its name is that of another, or nobody's.
+    is_retired: AtomicBool,
     tasks: TaskTracker,
     born: Instant,
 }
@@ -77,7 +81,8 @@ impl Upstream {
         let prefix = Prefix::new(settings.prefix.as_deref().unwrap_or(name))?;
         let name: Arc<str> = name.into();
         let born = Instant::now();
-        let ways = templates(&name, &settings, &environment);
+        let retries = Arc::new(Retries::new(settings.retry.budget()));
+        let ways = templates(&name, &settings, &environment, &retries);
         let limit = ConcurrencyLimit::new(settings.queue.limit(settings.in_flight));
         let (events, tasks) = (Arc::clone(&environment.events), environment.tasks.clone());
         let upstream = Arc::new_cyclic(|this: &Weak<Self>| {
@@ -86,7 +91,8 @@ impl Upstream {
                 roster: Arc::new(Roster::new(&name, ways, environment, born)),
                 queue: FairQueue::new(limit.limit(), settings.queue.size),
                 limit,
-                budget: RetryBudget::new(settings.retry.budget(), Duration::ZERO),
+                retries,
+                is_retired: AtomicBool::new(false),
                 balance: BalanceConfig {
                     strategy: settings.balance.into(),
                     ..BalanceConfig::default()
@@ -145,7 +151,7 @@ impl Upstream {
     }
 
     pub fn counts(&self) -> Counts {
-        let budget = self.budget.counts();
+        let budget = self.retries.counts();
         Counts { queue: self.queue.counts(), retries: budget.given, retries_denied: budget.denied }
     }
 
@@ -166,8 +172,13 @@ impl Upstream {
     /// Whether a call would find a server that is up, and none that fails.
     pub fn is_ready(&self) -> bool {
         let now = self.now();
-        let is_closed = |seat: &Arc<Seat>| seat.breaker.state(now) == BreakerState::Closed;
-        self.roster.shared().iter().any(|seat| seat.endpoint.is_open() && is_closed(seat))
+        let lets_in = |seat: &Arc<Seat>| match seat.breaker.state(now) {
+            BreakerState::Closed => true,
+            // The calls that find out how it does are to come.
+            BreakerState::HalfOpen { places } => places > 0,
+            BreakerState::Open { .. } => false,
+        };
+        self.roster.shared().iter().any(|seat| seat.endpoint.is_open() && lets_in(seat))
     }
 
     /// Whether the server is to run before anybody asks for it: because its settings say so, or
@@ -190,6 +201,32 @@ impl Upstream {
     pub fn wake(&self) {
         for seat in self.roster.wake() {
             self.outliers.join(seat.key);
+        }
+    }
+
+    /// Its name goes to another, or to nobody: what becomes of it from now on is no news of that
+    /// name. It serves those who can still reach it until [`Self::stop`].
+    pub fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
+    }
+
+    /// Takes the place of `old`: who followed resources there follows them here, without having to
+    /// ask again. To be called once more when nobody can reach `old`, for those who came meanwhile.
+    pub fn succeed(&self, old: &Self) {
+        for seat in old.roster.all() {
+            for (uri, holder) in seat.endpoint.shared.subscriptions.pass_on() {
+                // Where there is no room for an endpoint of its own, nobody listens for it.
+                let Ok(seats) = self.roster.seats(&holder.context()) else { continue };
+                let seat = match &seats {
+                    Seats::One(seat) => seat,
+                    Seats::Several(seats) => &seats[0],
+                };
+                seat.endpoint.inherit(&uri, holder);
+            }
         }
     }
 
@@ -251,21 +288,32 @@ impl Upstream {
         }
     }
 
-    /// One endpoint stands for all of them, and holds it over its restarts.
+    /// One endpoint stands for all of them, and holds it over its restarts: the first that takes it,
+    /// of those that are open if there are any.
     async fn subscribe(&self, context: &Context, request: Request) -> Result<Response, Error> {
-        let seat = match self.roster.seats(context)? {
-            Seats::One(seat) => seat,
-            Seats::Several(seats) => Arc::clone(&seats[0]),
+        let seats = match self.roster.seats(context)? {
+            Seats::One(seat) => return seat.endpoint.request(context, &request).await,
+            Seats::Several(seats) => seats,
         };
-        seat.endpoint.request(context, &request).await
+        let context = context.by(Instant::now() + self.settings.timeout_total.as_duration());
+        let (open, closed): (Vec<_>, Vec<_>) =
+            seats.iter().partition(|seat| seat.endpoint.is_open());
+        let mut refusal = None;
+        for seat in open.into_iter().chain(closed) {
+            match seat.endpoint.request(&context, &request).await {
+                Ok(response) => return Ok(response),
+                Err(error) => drop(refusal.get_or_insert(error)),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| self.broken(Duration::ZERO)))
     }
 
+    /// Wherever it is: another endpoint may be the first to ask now.
     async fn unsubscribe(&self, context: &Context, request: Request) -> Result<Response, Error> {
-        match self.roster.existing(context) {
-            Some(seat) => seat.endpoint.request(context, &request).await,
-            // It went with the session.
-            None => Ok(done()),
+        for seat in self.roster.existing(context) {
+            seat.endpoint.request(context, &request).await?;
         }
+        Ok(done())
     }
 
     /// Waits for the turn of the principal.
@@ -329,9 +377,8 @@ impl Upstream {
                     continue;
                 }
             };
-            let next = places.peek().copied();
             let under = shortened.as_ref().unwrap_or(context);
-            let (seat, answer) = self.ask(trial, next, under, request).await;
+            let (seat, answer) = self.ask(trial, &mut places, under, request).await;
             let is_last = places.peek().is_none();
             if is_last || !self.may_go_on(request, &answer) {
                 return answer.map(|response| self.marked(&seat, response));
@@ -343,20 +390,22 @@ impl Upstream {
     }
 
     /// Asks one endpoint; or a second one as well, where the first takes long and that does no
-    /// harm. Gives the answer and whose it is.
+    /// harm, which is then taken from `places`. Gives the answer and whose it is.
     async fn ask(
         &self,
         first: Trial,
-        next: Option<&Arc<Seat>>,
+        places: &mut Places<'_>,
         context: &Context,
         request: &Request,
     ) -> (Arc<Seat>, Result<Response, Error>) {
         let mut asking = pin!(first.ask(context, request));
-        let second = match (self.hedge_after(request), next) {
-            (Some(delay), Some(next)) => match tokio::time::timeout(delay, &mut asking).await {
-                Ok(answer) => return self.ended(&first, answer),
-                Err(_) => self.second(next),
-            },
+        let second = match self.hedge_after(request) {
+            Some(delay) if places.peek().is_some() => {
+                match tokio::time::timeout(delay, &mut asking).await {
+                    Ok(answer) => return self.ended(&first, answer),
+                    Err(_) => self.second(places),
+                }
+            }
             _ => None,
         };
         let Some(second) = second else {
@@ -386,9 +435,14 @@ impl Upstream {
     }
 
     /// A second call beside one that takes long, if the endpoint and the budget let it.
-    fn second(&self, seat: &Arc<Seat>) -> Option<Trial> {
-        let trial = seat.begin(self.now()).ok()?;
-        self.budget.retry(self.now()).then_some(trial)
+    fn second(&self, places: &mut Places<'_>) -> Option<Trial> {
+        let trial = places.peek()?.begin(self.now()).ok()?;
+        if !self.retries.may_be() {
+            return None;
+        }
+        // It is not to be asked again when both have failed.
+        places.next();
+        Some(trial)
     }
 
     /// A call has ended.
@@ -450,11 +504,10 @@ impl Peer for Upstream {
         let _permit = self.admitted(context, end).await?;
         let shortened = (came.elapsed() > AT_ONCE).then(|| context.by(end));
         let context = shortened.as_ref().unwrap_or(context);
-        self.budget.call();
+        self.retries.call();
         let seats = self.roster.seats(context)?;
         if matches!(seats, Seats::Several(_)) {
-            self.wake();
-            if let Some(seat) = self.roster.grow() {
+            for seat in self.roster.attend().into_iter().chain(self.roster.grow()) {
                 self.outliers.join(seat.key);
             }
         }
@@ -477,12 +530,20 @@ impl Peer for Upstream {
     }
 }
 
+/// The endpoints that a call may still go to, best first.
+type Places<'s> = Peekable<std::vec::IntoIter<&'s Arc<Seat>>>;
+
 /// A wait for its turn that is not worth shortening the time limit of a call for.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// The ways to the server that are configured, each with a name: that of the upstream for the
 /// first, and with a number for the others.
-fn templates(name: &Arc<str>, settings: &Settings, environment: &Environment) -> Vec<Template> {
+fn templates(
+    name: &Arc<str>,
+    settings: &Settings,
+    environment: &Environment,
+    retries: &Arc<Retries>,
+) -> Vec<Template> {
     let weights = settings.endpoints.iter().map(|endpoint| endpoint.weight);
     let weights = weights.chain(std::iter::repeat(None));
     let ways = settings.ways().into_iter().zip(weights).enumerate();
@@ -496,7 +557,7 @@ fn templates(name: &Arc<str>, settings: &Settings, environment: &Environment) ->
             None => Ok(None),
         };
         let weight = weight.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        Template { name, settings, weight, login }
+        Template { name, settings, weight, login, retries: Arc::clone(retries) }
     })
     .collect()
 }

@@ -104,6 +104,44 @@ async fn servers_are_asked_for_an_unlisted_resource_until_one_has_it() {
     assert_eq!(answer, "not mine: no://x (-32002)");
 }
 
+/// Keeps who asked it for what.
+#[derive(Default)]
+struct Keeping(Mutex<Vec<String>>);
+
+#[async_trait]
+impl Peer for Keeping {
+    async fn request(&self, context: &Context, request: Request) -> Result<Response, Error> {
+        self.0.lock().unwrap().push(format!("{} {}", request.method, request.name.unwrap()));
+        Ok(Response::new(Json::empty_object(), context.version))
+    }
+}
+
+/// Which of them has the subscription nobody but they know.
+#[tokio::test]
+async fn every_server_that_may_have_a_subscription_hears_of_its_end() {
+    let peers = [(); 3].map(|()| Arc::new(Keeping::default()));
+    let subscribe = [true, true, false];
+    let members = ["git", "fs", "web"].into_iter().zip(&peers).zip(subscribe);
+    let members = members.map(|((name, peer), subscribe)| {
+        let mut lists = Lists::clone(member(name, false).lists.as_deref().unwrap());
+        lists.capabilities = Capabilities { resources: subscribe, subscribe, ..lists.capabilities };
+        if name == "fs" {
+            // Its alone by now.
+            let listed = Json::parse(Bytes::from_static(b"{\"uri\":\"x:1\"}")).unwrap();
+            lists.resources.extend(Item::read(Kind::Resources, listed));
+        }
+        let (peer, lists) = (Arc::clone(peer) as Arc<dyn Peer>, Some(Arc::new(lists)));
+        Member { peer, lists, ..member(name, false) }
+    });
+    let catalog = Catalog::build(members.collect());
+    let snapshot = Snapshot { catalog, list_wait: Duration::ZERO, ..Snapshot::default() };
+    let gateway = Gateway::new(snapshot, Arc::new(Bare));
+    assert_eq!(ask(&gateway, Method::Unsubscribe, "x:1").await, "{}");
+    let heard = peers.each_ref().map(|peer| peer.0.lock().unwrap().clone());
+    let once = || vec!["resources/unsubscribe x:1".to_owned()];
+    assert_eq!(heard, [once(), once(), Vec::new()]);
+}
+
 #[tokio::test]
 async fn a_modern_client_hears_which_resource_nobody_has() {
     let gateway = gateway(&[("git", false)]);

@@ -189,12 +189,13 @@ impl Breaker {
         self.config.state(&self.lock().phase, now)
     }
 
-    /// Closes it and forgets all: the endpoint was started anew on purpose, and what the old one
-    /// did says nothing about it.
-    pub fn reset(&self, now: Duration) {
-        let mut inner = self.lock();
-        inner.openings = 0;
-        inner.change(self.config.closed(now));
+    /// The endpoint could not be reached and can be again: where it is open, probes may find out at
+    /// once how it does. What opened it is not forgotten, so that one that comes back only to fail
+    /// is left alone for longer each time.
+    pub fn found(&self, now: Duration) {
+        if let Phase::Open { until } = &mut self.lock().phase {
+            *until = now.min(*until);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

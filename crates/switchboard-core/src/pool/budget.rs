@@ -93,6 +93,12 @@ impl RetryBudget {
         left.is_some()
     }
 
+    /// A call is sent again that its server certainly did not get. It is counted and costs nothing:
+    /// the server sees no more than the call itself.
+    pub fn resent(&self) {
+        self.state().counts.given += 1;
+    }
+
     pub fn counts(&self) -> BudgetCounts {
         self.state().counts
     }

@@ -143,6 +143,7 @@ impl FollowedTask {
 fn may_pass(error: &Error) -> bool {
     match error {
         Error::Unavailable { .. }
+        | Error::Declined { .. }
         | Error::Unauthorized { .. }
         | Error::Busy { .. }
         | Error::Limited(_)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use switchboard_core::{CallerId, Changes, Principal};
+use switchboard_core::{CallerId, Changes, Context, Principal};
 use switchboard_mcp::{ClientCapabilities, ProtocolVersion, RequestId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -204,8 +204,10 @@ impl Session {
                 }
             }
             session.ended.cancel();
-            let Caller { principal, version, session: kept, .. } = &session.caller;
-            session.watched.release(&front.gateway, principal, *version, kept.clone()).await;
+            let Caller { principal, version, id, session: kept, .. } = session.caller.clone();
+            let context = Context::new(principal, version);
+            let context = Context { caller: id, session: kept, ..context };
+            session.watched.release(&front.gateway, &context).await;
         });
     }
 

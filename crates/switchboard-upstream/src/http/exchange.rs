@@ -107,6 +107,10 @@ impl Reading<'_> {
         if status.is_success() && is_stream {
             return self.stream(exchange).await;
         }
+        if let Some(session) = self.lost(status) {
+            self.link.tasks.spawn(finish(exchange));
+            return Err(LinkError::NotSent(self.link.session_is_lost(self.who, session)));
+        }
         let location = exchange.headers().get(http::header::LOCATION);
         let location = location.and_then(|to| to.to_str().ok()).map(str::to_owned);
         let body = collect(exchange).await?;
@@ -134,7 +138,7 @@ impl Reading<'_> {
         // A front may have words for every path, and the transport is told by the status (2026-07-28,
         // "Backward compatibility").
         let is_elsewhere = self.tells == Tells::Transport && speaks_otherwise(status);
-        self.lost(status).is_none() && !self.fails(status) && !is_elsewhere
+        !self.fails(status) && !is_elsewhere
     }
 
     fn refused(&self, error: RpcError) -> LinkError {
@@ -151,7 +155,10 @@ impl Reading<'_> {
     /// The session that the server says it does not know any more: nothing was carried out, and a
     /// new one may be opened.
     fn lost(&self, status: StatusCode) -> Option<&HeaderValue> {
-        self.session.filter(|_| forgets_session(status))
+        self.session.filter(|_| {
+            forgets_session(status)
+                || (status == StatusCode::UNAUTHORIZED && self.link.is_shut_out())
+        })
     }
 
     /// Whether the server fails at the question for its revision, which then tells nothing, not
@@ -161,9 +168,6 @@ impl Reading<'_> {
     }
 
     fn refusal(&self, status: StatusCode, body: &Bytes) -> LinkError {
-        if let Some(session) = self.lost(status) {
-            return LinkError::NotSent(self.link.session_is_lost(self.who, session));
-        }
         let text = String::from_utf8_lossy(body);
         let excerpt: String = text.chars().filter(|c| !c.is_control()).take(EXCERPT).collect();
         let hint = match status {
@@ -179,6 +183,7 @@ impl Reading<'_> {
         match status {
             // Refused at the door, by a server that there may be another way to.
             status if speaks_otherwise(status) => LinkError::NotTaken(cause),
+            StatusCode::TOO_MANY_REQUESTS => LinkError::Busy(cause),
             status if status.is_client_error() => LinkError::Declined(cause),
             // Of a front with nothing behind it, or of a server that does not want to be asked.
             StatusCode::SERVICE_UNAVAILABLE => LinkError::NotSent(cause),

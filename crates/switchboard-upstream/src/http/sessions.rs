@@ -5,13 +5,17 @@
 //! principal but the owner gets one of its own, opened by its first request.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method as HttpMethod};
 use switchboard_core::Principal;
 use switchboard_mcp::{Frame, Method, Naming, WireId, encode};
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use crate::handshake::opening;
 use crate::http::exchange::{Reading, Tells};
@@ -28,6 +32,26 @@ pub(super) struct Sessions {
     /// From the answer to the `initialize` that opened the link.
     owners: OnceLock<HeaderValue>,
     others: Mutex<VecDeque<(Principal, Arc<Apart>)>>,
+}
+
+/// When sessions of one server were last given up because it let nobody in any more: of those that
+/// the endpoint had before, too, so that a server that wants another login for some of what it does
+/// is not opened anew each time somebody asks for that.
+#[derive(Default)]
+pub(crate) struct ShutOut(Mutex<Option<Instant>>);
+
+/// How often that may be. A login that lasts less is of no use with any session.
+const SHUT_OUT_PAUSE: Duration = Duration::from_secs(60);
+
+impl ShutOut {
+    fn may_be(&self) -> bool {
+        let mut last = self.0.lock().expect("no one panics holding it");
+        let may_be = last.is_none_or(|last| last.elapsed() >= SHUT_OUT_PAUSE);
+        if may_be {
+            *last = Some(Instant::now());
+        }
+        may_be
+    }
 }
 
 /// `None` is what a server names that has sessions only sometimes.
@@ -117,6 +141,18 @@ impl Inner {
             None => self.end(cause),
         }
         cause.to_owned()
+    }
+
+    /// Whether a 401 in the session of the link means that the session is no longer what it was,
+    /// and not that the header is wrong: it let us in before, and there is no other login that could
+    /// be renewed (some servers say so where they forget a session that a login belongs to). What is
+    /// refused so was not carried out.
+    pub(super) fn is_shut_out(&self) -> bool {
+        let has_header = self.headers.iter().any(|(name, _)| name == AUTHORIZATION);
+        has_header
+            && self.login.is_none()
+            && self.has_worked.load(Ordering::Relaxed)
+            && self.shut_out.may_be()
     }
 
     /// Whether the session of `who` is lost, so that another can be opened.

@@ -132,7 +132,7 @@ impl Owner {
             self.remember(lists);
         }
         if !is_known {
-            self.shared.tool_headers.learn(lists);
+            self.shared.learn(lists);
             self.show(|view| *view = View { lists: Some(Arc::clone(lists)), learning: false });
         }
     }

@@ -241,6 +241,7 @@ pub(crate) async fn ask(
         Ok(response) => return response.result.to_string(),
         Err(Error::Server { error, .. }) => return format!("refused: {error}"),
         Err(error @ Error::Unavailable { .. }) => ("unavailable", error),
+        Err(error @ Error::Declined { .. }) => ("declined", error),
         Err(error @ Error::Busy { .. }) => ("busy", error),
         Err(error @ Error::Lost { .. }) => ("lost", error),
         Err(error @ Error::TimedOut { .. }) => ("timed out", error),

@@ -1,11 +1,13 @@
 //! Several upstreams that offer the same.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use switchboard_core::{Context, Error, Kind as List, Peer as _, Principal, Request, Response};
+use async_trait::async_trait;
+use switchboard_core::{Context, Error, Kind as List, Peer, Principal, Request, Response};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use switchboard_testkit::Behaviour;
 use switchboard_upstream::{BalanceStrategy, Group, GroupMember, GroupSettings, State};
+use tokio::time::Instant;
 
 use crate::common::{Bench, Kind, LEGACY, MODERN, PATIENCE};
 
@@ -32,7 +34,7 @@ impl Pair {
         change(&mut settings);
         let member = |bench: &Bench| GroupMember {
             upstream: Arc::clone(&bench.upstream),
-            peer: Arc::clone(&bench.upstream) as Arc<dyn switchboard_core::Peer>,
+            peer: Arc::clone(&bench.upstream) as Arc<dyn Peer>,
         };
         let members = benches.iter().map(member).collect();
         let group = Group::new("both", settings, members).unwrap();
@@ -71,6 +73,43 @@ pub(crate) async fn what_two_offer_is_called_at_either() {
     assert_eq!(pair.calls(), [5, 5]);
     let nobody = pair.call(&ann(), "nobody has it").await;
     assert!(matches!(nobody, Err(Error::NotFound { .. })), "{nobody:?}");
+    pair.end().await;
+}
+
+/// Is down, and keeps until when it was to answer.
+#[derive(Default)]
+struct Down(Mutex<Vec<Option<Instant>>>);
+
+#[async_trait]
+impl Peer for Down {
+    async fn request(&self, context: &Context, _: Request) -> Result<Response, Error> {
+        self.0.lock().unwrap().push(context.deadline);
+        Err(Error::Unavailable { upstream: "down".to_owned(), cause: "it is".to_owned() })
+    }
+}
+
+pub(crate) async fn a_call_has_its_time_once() {
+    let pair = Pair::new(|_| {}).await;
+    let down = Arc::new(Down::default());
+    let member = |bench: &Bench| GroupMember {
+        upstream: Arc::clone(&bench.upstream),
+        peer: Arc::clone(&down) as Arc<dyn Peer>,
+    };
+    let settings = pair.group.settings().clone();
+    let members = pair.benches.iter().map(member).collect();
+    let group = Group::new("both", settings, members).unwrap();
+    let total = pair.benches[0].upstream.settings().timeout_total.as_duration();
+    let latest = Instant::now() + total;
+    let (method, name) = (Method::ToolsCall, Some("echo".to_owned()));
+    let request = Request { method, params: None, name };
+    let answer = group.request(&ann(), request).await;
+    assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
+    let asked = down.0.lock().unwrap().clone();
+    assert_eq!(asked.len(), 2);
+    // What the first may take its settings say.
+    assert_eq!(asked[0], None);
+    let second = asked[1].unwrap();
+    assert!(latest <= second && second <= Instant::now() + total);
     pair.end().await;
 }
 

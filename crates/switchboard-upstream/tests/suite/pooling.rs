@@ -17,6 +17,7 @@ use switchboard_upstream::{
 use tokio_util::sync::CancellationToken;
 
 use crate::common::{Bench, Kind, LEGACY, MODERN, News, PATIENCE, environment, settings};
+use crate::web::{Reply, Seen, Web, legacy};
 
 /// An upstream with an endpoint for each of several servers.
 struct Group {
@@ -391,6 +392,175 @@ pub(crate) async fn calls_to_what_fails_are_stopped_for_a_while() {
     }
     assert_eq!(bench.upstream.endpoints()[0].breaker, "closed");
     bench.end().await;
+}
+
+/// What one client sends that is refused at the door is no reason to keep the others out.
+pub(crate) async fn refusals_at_the_door_stop_no_calls() {
+    let breaker = |settings: &mut Settings| settings.breaker.failures = 2;
+    let bench = Bench::with(Kind::Http, Behaviour::new(MODERN), breaker).await;
+    for tool in ["http_413", "http_400", "http_429"] {
+        for _ in 0..5 {
+            let answer = call(&bench.upstream, &of("ann"), tool).await;
+            let is_refusal = match tool {
+                "http_429" => matches!(answer, Err(Error::Busy { .. })),
+                _ => matches!(answer, Err(Error::Declined { .. })),
+            };
+            assert!(is_refusal, "{tool}: {answer:?}");
+        }
+        call(&bench.upstream, &of("bob"), "echo").await.unwrap();
+        assert_eq!(bench.upstream.endpoints()[0].breaker, "closed", "{tool}");
+    }
+    bench.end().await;
+}
+
+/// It starts well each time.
+pub(crate) async fn a_server_that_dies_of_its_calls_is_left_in_peace() {
+    let breaker = |settings: &mut Settings| {
+        settings.breaker.failures = 3;
+        settings.breaker.open = TimeSpan::from_mins(60);
+    };
+    let bench = Bench::with(Kind::Stdio, Behaviour::new(LEGACY), breaker).await;
+    for round in 1..=3 {
+        let answer = call(&bench.upstream, &of("ann"), "die").await;
+        assert!(matches!(answer, Err(Error::Lost { .. })), "{round}: {answer:?}");
+        bench.until("another", |it| it.status().restarts == round).await;
+        bench.until_state(State::Ready).await;
+    }
+    assert_eq!(bench.upstream.endpoints()[0].breaker, "open");
+    let answer = call(&bench.upstream, &of("ann"), "echo").await;
+    assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
+    bench.end().await;
+}
+
+pub(crate) async fn a_rest_neither_stops_calls_nor_lets_them_in() {
+    let change = |settings: &mut Settings| {
+        settings.timeout = TimeSpan::from_millis(50);
+        settings.idle_stop = Some(TimeSpan::from_millis(200));
+        settings.breaker.failures = 2;
+        settings.breaker.open = TimeSpan::from_mins(60);
+        settings.health.interval = TimeSpan::from_secs(0);
+    };
+    let bench = Bench::with(Kind::Http, Behaviour::new(MODERN), change).await;
+    break_it(&bench).await;
+    bench.until_state(State::Dormant).await;
+    assert_eq!(bench.upstream.endpoints()[0].breaker, "open");
+    bench.upstream.wake();
+    bench.until_state(State::Ready).await;
+    assert_eq!(bench.upstream.endpoints()[0].breaker, "open");
+    bench.end().await;
+}
+
+/// Each waits for the end of its session, and ends before that where it makes room for another.
+pub(crate) async fn what_made_room_for_others_leaves_nothing() {
+    let apart = |settings: &mut Settings| {
+        settings.sharing = Sharing::PerSession;
+        settings.instances = 1;
+    };
+    let bench = Bench::with(Kind::Http, Behaviour::new(MODERN), apart).await;
+    let sessions: Vec<_> = (0..2).map(|_| in_session("ann")).collect();
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let mut before = 0;
+    for round in 0..30 {
+        call(&bench.upstream, &sessions[round % 2].0, "echo").await.unwrap();
+        if round == 5 {
+            before = alive();
+        }
+    }
+    // Connections and owners of those that went end by and by.
+    let settled = async {
+        while alive() > before + 8 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let settled = tokio::time::timeout(PATIENCE, settled).await.is_ok();
+    assert!(settled, "{before} tasks before, {} after", alive());
+    bench.end().await;
+}
+
+/// One that gets no calls rests, whatever the others get.
+pub(crate) async fn an_endpoint_without_calls_rests() {
+    let brief = TimeSpan::from_millis(150);
+    let kinds = [(Kind::Stdio, LEGACY), (Kind::Stdio, LEGACY)];
+    let idle = |settings: &mut Settings| settings.idle_stop = Some(brief);
+    let group = Group::ready(&kinds, idle).await;
+    // What the first alone has.
+    group.fakes[0].add_tool("progress");
+    let knows = |lists: &switchboard_core::Lists| lists.tools.iter().any(|it| it.key == "progress");
+    group.news.until(|| group.upstream.view().lists.is_some_and(|lists| knows(&lists))).await;
+    let before: Vec<_> = group.fakes.iter().map(|fake| fake.count("start")).collect();
+    let resting = || {
+        let endpoints = group.upstream.endpoints();
+        endpoints.iter().filter(|it| it.status.state == State::Dormant).count()
+    };
+    let calling = async {
+        loop {
+            call(&group.upstream, &of("ann"), "progress").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let rests = async {
+        group.news.until(|| resting() == 1).await;
+        // As long as it takes to stop several times.
+        tokio::time::sleep(brief.as_duration() * 5).await;
+    };
+    tokio::select! {
+        () = calling => {}
+        () = rests => {}
+    }
+    assert_eq!(group.fakes[1].count("start"), before[1]);
+    group.end().await;
+}
+
+/// Both fail, and neither is asked again.
+pub(crate) async fn a_second_endpoint_that_was_asked_is_not_asked_again() {
+    let group = Group::ready(&[(Kind::Stdio, LEGACY), (Kind::Stdio, LEGACY)], |settings| {
+        settings.balance = BalanceStrategy::RoundRobin;
+        settings.retry.trust_hints = true;
+        settings.retry.hedge_after = Some(TimeSpan::from_millis(20));
+    })
+    .await;
+    let hint = r#""result":{"tools":[{"name":"never","annotations":{"readOnlyHint":true}}]}"#;
+    group.fakes.iter().for_each(|fake| fake.script("tools/list", hint));
+    group.fakes.iter().for_each(|fake| fake.add_tool("more"));
+    let knows = |lists: &switchboard_core::Lists| lists.tools.iter().any(|it| it.key == "never");
+    let all_know = || group.upstream.view().lists.is_some_and(|lists| knows(&lists));
+    group.news.until(all_know).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let ann = of("ann");
+    let calling = call(&group.upstream, &ann, "never");
+    let killing = async {
+        for fake in &group.fakes {
+            fake.until("call never", 1).await;
+        }
+        for endpoint in group.upstream.endpoints() {
+            kill(endpoint.status.pid.unwrap());
+        }
+    };
+    let (answer, ()) = tokio::join!(calling, killing);
+    assert!(matches!(answer, Err(Error::Lost { .. })), "{answer:?}");
+    assert_eq!(group.calls(), [1, 1]);
+    group.end().await;
+}
+
+pub(crate) async fn what_is_sent_again_at_one_endpoint_is_in_the_budget() {
+    for (burst, requests) in [(30, 2), (0, 1)] {
+        let answer = |seen: &Seen| match seen.method() {
+            "prompts/list" => Reply::Events(": and it ends\n\n".to_owned()),
+            _ => legacy(seen).unwrap_or(Reply::Status(405)),
+        };
+        let web = Web::changed(move |settings| settings.retry.burst = burst, answer).await;
+        let request = Request { method: Method::PromptsList, params: None, name: None };
+        let asked = of("ann");
+        let answer = tokio::time::timeout(PATIENCE, web.upstream.request(&asked, request)).await;
+        assert!(matches!(answer.unwrap(), Err(Error::Lost { .. })), "{burst}");
+        assert_eq!(web.seen("prompts/list").len(), requests, "{burst}");
+        let counts = web.upstream.counts();
+        assert_eq!(
+            (counts.retries, counts.retries_denied),
+            if burst > 0 { (1, 0) } else { (0, 1) }
+        );
+        web.end().await;
+    }
 }
 
 /// Lets calls fail until no more are sent.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use switchboard_config::Secret;
-use switchboard_core::{Context, Peer as _, Principal, Request};
+use switchboard_core::{Context, Error, Peer as _, Principal, Request};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use switchboard_oauth::{Grant, OauthSettings};
 use switchboard_upstream::Settings;
@@ -105,6 +105,49 @@ pub(crate) async fn a_session_that_is_gone_is_opened_again() {
         assert_eq!(web.upstream.status().restarts, 1, "{status}");
         web.end().await;
     }
+}
+
+/// A server that binds a session to a login and forgets both, which it tells by 401; with a header
+/// of the configuration there is nothing that could be renewed but the session.
+pub(crate) async fn a_session_that_lets_nobody_in_any_more_is_opened_again() {
+    let is_shut = Arc::new(AtomicBool::new(false));
+    let shut = Arc::clone(&is_shut);
+    let answer = move |seen: &Seen| {
+        let session = seen.header("mcp-session-id");
+        let is_secret = seen.body["params"]["name"] == "secret";
+        match (seen.method(), legacy(seen)) {
+            ("initialize", Some(Reply::Result(result))) => {
+                let session = if shut.load(Ordering::Relaxed) { "s2" } else { "s1" };
+                Reply::Opened(session.to_owned(), result)
+            }
+            _ if shut.load(Ordering::Relaxed) && session == Some("s1") => Reply::Status(401),
+            ("tools/call", _) if is_secret => Reply::Status(401),
+            ("tools/call", _) => Reply::Result(json!({ "content": [] })),
+            (_, reply) => reply.unwrap_or(Reply::Status(405)),
+        }
+    };
+    let change = |settings: &mut Settings| {
+        let headers = &mut settings.http.as_mut().unwrap().headers;
+        headers.insert("Authorization".to_owned(), Secret::new("Bearer mine"));
+    };
+    let web = Web::changed(change, answer).await;
+    assert_eq!(session_of(&web, "owner").await, "s1");
+    is_shut.store(true, Ordering::Relaxed);
+    assert_eq!(session_of(&web, "owner").await, "s2");
+    assert_eq!(session_of(&web, "owner").await, "s2");
+    assert_eq!(web.upstream.status().restarts, 1);
+    // What wants another login in every session costs the others none.
+    for _ in 0..3 {
+        let context = Context::new(Principal::new("ann"), ProtocolVersion::NEWEST_LEGACY);
+        let params = Some(Json::encode(&json!({ "name": "secret" })));
+        let name = Some("secret".to_owned());
+        let request = Request { method: Method::ToolsCall, params, name };
+        let answer = tokio::time::timeout(PATIENCE, web.upstream.request(&context, request)).await;
+        assert!(matches!(answer.unwrap(), Err(Error::Declined { .. })));
+    }
+    assert_eq!(session_of(&web, "owner").await, "s2");
+    assert_eq!(web.upstream.status().restarts, 1);
+    web.end().await;
 }
 
 pub(crate) async fn one_login_for_all_is_one_session_for_all() {

@@ -1,10 +1,12 @@
 //! Changes of single resources: counted, asked for once, replayed.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 use switchboard_config::TimeSpan;
-use switchboard_core::{Context, Error, Peer as _, Principal, Request};
+use switchboard_core::{CallerId, Context, Error, Peer as _, Principal, Request};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
-use switchboard_upstream::State;
+use switchboard_upstream::{EndpointSettings, Settings, State, StdioConfig};
 use tokio::task::JoinHandle;
 
 use crate::common::{LEGACY, MODERN, PATIENCE};
@@ -18,16 +20,20 @@ fn offers() -> Value {
 }
 
 fn subscribe(stage: &Stage, uri: &str) -> Outcome {
-    ask(stage, Method::Subscribe, uri)
+    ask(stage, &ANN, Method::Subscribe, uri)
 }
 
 fn unsubscribe(stage: &Stage, uri: &str) -> Outcome {
-    ask(stage, Method::Unsubscribe, uri)
+    ask(stage, &ANN, Method::Unsubscribe, uri)
 }
 
-fn ask(stage: &Stage, method: Method, uri: &str) -> Outcome {
+/// Two sessions of one person.
+static ANN: LazyLock<CallerId> = LazyLock::new(CallerId::unique);
+static ANN_TOO: LazyLock<CallerId> = LazyLock::new(CallerId::unique);
+
+fn ask(stage: &Stage, who: &CallerId, method: Method, uri: &str) -> Outcome {
     let context = Context::new(Principal::new("ann"), ProtocolVersion::NEWEST_LEGACY);
-    stage.ask(context, method, &json!({ "uri": uri }))
+    stage.ask(Context { caller: *who, ..context }, method, &json!({ "uri": uri }))
 }
 
 async fn done(outcome: Outcome) -> String {
@@ -80,7 +86,7 @@ async fn until_cancelled(stage: &Stage, id: &Value) {
 
 pub(crate) async fn the_server_is_asked_once_for_each_resource() {
     let stage = Stage::new(LEGACY, offers()).await;
-    let both = [subscribe(&stage, "a:1"), subscribe(&stage, "a:1")];
+    let both = [&ANN, &ANN_TOO].map(|who| ask(&stage, who, Method::Subscribe, "a:1"));
     grant(&stage, "resources/subscribe", "a:1").await;
     for outcome in both {
         assert_eq!(done(outcome).await, "{}");
@@ -94,13 +100,17 @@ pub(crate) async fn the_server_is_asked_once_for_each_resource() {
 pub(crate) async fn the_last_to_go_ends_the_subscription() {
     let stage = Stage::new(LEGACY, offers()).await;
     granted(&stage, "a:1").await;
-    assert_eq!(done(subscribe(&stage, "a:1")).await, "{}");
-    for (uri, why) in [("a:1", "another is there"), ("a:2", "it was never asked for")] {
+    assert_eq!(done(ask(&stage, &ANN_TOO, Method::Subscribe, "a:1")).await, "{}");
+    for (uri, why) in [
+        ("a:1", "another is there"),
+        ("a:1", "that of another is not taken back"),
+        ("a:2", "it was never asked for"),
+    ] {
         assert_eq!(done(unsubscribe(&stage, uri)).await, "{}");
         stage.settle().await;
         assert_eq!(unanswered(&stage, "resources/"), [""; 0], "{why}");
     }
-    assert_eq!(done(unsubscribe(&stage, "a:1")).await, "{}");
+    assert_eq!(done(ask(&stage, &ANN_TOO, Method::Unsubscribe, "a:1")).await, "{}");
     grant(&stage, "resources/unsubscribe", "a:1").await;
     granted(&stage, "a:1").await;
     stage.end().await;
@@ -167,6 +177,45 @@ pub(crate) async fn subscriptions_outlive_their_session() {
     grant(&stage, "resources/subscribe", "a:1").await;
     stage.news.until_updated(1).await;
     assert_eq!(stage.news.updated(), ["a:1"], "nobody listened for a while");
+    stage.end().await;
+}
+
+/// As after a reload that changed its settings.
+pub(crate) async fn who_takes_its_place_has_its_subscriptions() {
+    let old = Stage::new(LEGACY, offers()).await;
+    granted(&old, "a:1").await;
+    let new = Stage::new(LEGACY, offers()).await;
+    new.upstream.succeed(&old.upstream);
+    old.upstream.retire();
+    grant(&new, "resources/subscribe", "a:1").await;
+    new.news.until_updated(1).await;
+    assert_eq!(new.news.updated(), ["a:1"], "something may have been missed in between");
+    // Somebody still had the old one, and what the new one has it has once.
+    let late = ask(&old, &ANN_TOO, Method::Subscribe, "a:2");
+    grant(&old, "resources/subscribe", "a:2").await;
+    assert_eq!(done(late).await, "{}");
+    new.upstream.succeed(&old.upstream);
+    grant(&new, "resources/subscribe", "a:2").await;
+    old.end().await;
+    for (who, uri) in [(&ANN, "a:1"), (&ANN_TOO, "a:2")] {
+        assert_eq!(done(ask(&new, who, Method::Unsubscribe, uri)).await, "{}");
+        grant(&new, "resources/unsubscribe", uri).await;
+    }
+    new.end().await;
+}
+
+pub(crate) async fn an_endpoint_that_is_down_keeps_nobody_from_watching() {
+    let both = |settings: &mut Settings| {
+        let there = settings.stdio.take().unwrap();
+        let down = StdioConfig { command: "/nonexistent/server".to_owned(), ..there.clone() };
+        let endpoint =
+            |stdio| EndpointSettings { stdio: Some(stdio), ..EndpointSettings::default() };
+        settings.endpoints = vec![endpoint(down), endpoint(there)];
+    };
+    let stage = Stage::with(LEGACY, offers(), both).await;
+    granted(&stage, "a:1").await;
+    assert_eq!(done(unsubscribe(&stage, "a:1")).await, "{}");
+    grant(&stage, "resources/unsubscribe", "a:1").await;
     stage.end().await;
 }
 

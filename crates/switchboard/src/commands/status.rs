@@ -47,6 +47,10 @@ offers    {offers}
             text += &format!("\nnote: {name}: {}", untrusted::line(note));
         }
     }
+    for UpstreamStatus { name, in_flight, .. } in &status.leaving {
+        let calls = count(*in_flight, "call");
+        text += &format!("\nnote: {name}: {calls} under way at what it was before the reload");
+    }
     for conflict in &status.conflicts {
         text += &format!("\nnote: {}", untrusted::line(conflict));
     }

@@ -183,6 +183,65 @@ fn a_reload_touches_only_what_changed() {
     wait("the removed server to end", || processes_with(&marker).is_empty());
 }
 
+/// A call that is under way ends at what it began with, and one that comes after it goes to what is
+/// there now.
+#[test]
+fn a_reload_costs_no_call() {
+    let home = home("");
+    home.start();
+    home.wait_for("counting", "ready");
+    let before = home.status()["upstreams"][0]["pid"].clone();
+    let until = home.path("let-go");
+    let slow = |home: &Home| {
+        let until = format!("until={}", until.display());
+        let mut slow = home.switchboard(&["call", "counting__slow", &until]);
+        Running(slow.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    };
+    let mut calls: Vec<_> = (0..3).map(|_| slow(&home)).collect();
+    wait("the calls to arrive", || counts(&home, "slow") == 3);
+
+    home.configure(&counting(&home.path(""), ", CHANGED = \"1\""));
+    home.run(&["reload"]);
+    calls.push(slow(&home));
+    let status = home.status();
+    assert_eq!(status["leaving"][0]["name"], "counting", "{status}");
+    assert_eq!(status["leaving"][0]["in_flight"], 3, "{status}");
+    assert_eq!(status["leaving"][0]["pid"], before, "{status}");
+    home.wait_for("counting", "ready");
+    assert_ne!(home.status()["upstreams"][0]["pid"], before);
+    home.call("counting__echo", &json!({ "x": 1 }));
+
+    std::fs::write(&until, "").unwrap();
+    for call in calls {
+        let output = wait_with_output(call);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let gone = || home.status()["leaving"].is_null();
+    wait("what was replaced to end", gone);
+    let marker = format!("COUNT_FILE={}", home.path("counts").display());
+    assert_eq!(processes_with(&marker).len(), 1);
+}
+
+/// What is left of its grace is nobody's when the daemon ends.
+#[test]
+fn a_stop_ends_what_a_reload_replaced() {
+    let home = Home::new("");
+    let drain = "daemon.drain = \"1s\"\n";
+    home.configure(&format!("{drain}{}", counting(&home.path(""), "")));
+    home.start();
+    home.wait_for("counting", "ready");
+    let mut slow = home.switchboard(&["call", "counting__slow", "seconds=100"]);
+    let mut slow = Running(slow.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    wait("the call to arrive", || counts(&home, "slow") == 1);
+    home.configure(drain);
+    home.run(&["reload"]);
+    assert_eq!(home.status()["upstreams"], json!([]));
+    home.run(&["stop"]);
+    let marker = format!("COUNT_FILE={}", home.path("counts").display());
+    assert_eq!(processes_with(&marker), [0_u32; 0]);
+    assert!(!slow.0.wait().unwrap().success(), "a call without an answer must not look answered");
+}
+
 #[test]
 fn curl_makes_a_call_without_a_session() {
     let home = home("");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Admission, Breaker, BreakerConfig, BreakerState, Verdict};
 use crate::pool::mix::seeded::Seeded;
 
-use Step::{Calls, Closed, End, HalfOpen, Open, Refused, Reset, Send, Wait};
+use Step::{Calls, Closed, End, Found, HalfOpen, Open, Refused, Send, Wait};
 use Verdict::{Failure, Neutral, Slow, Success};
 
 /// One step; times are seconds, and calls are kept in the order in which they were sent.
@@ -20,7 +20,7 @@ enum Step {
     /// A call that is not let through, and when to come again.
     Refused(u64),
     Wait(u64),
-    Reset,
+    Found,
     Closed,
     Open(u64),
     HalfOpen(u32),
@@ -75,7 +75,7 @@ fn check_with(config: BreakerConfig, steps: &[Step]) {
                 assert_eq!(breaker.admit(now), Admission::Refused { until }, "step {at}");
             }
             Wait(seconds) => now += Duration::from_secs(seconds),
-            Reset => breaker.reset(now),
+            Found => breaker.found(now),
             Closed => assert_eq!(breaker.state(now), BreakerState::Closed, "step {at}"),
             Open(until) => {
                 let until = Duration::from_secs(until);
@@ -156,10 +156,15 @@ fn what_was_sent_before_a_change_says_nothing_after_it() {
     let opened = [Send, Send, Calls(3, Failure), Wait(10)];
     let rest = [HalfOpen(2), End(0, Failure), HalfOpen(2), Send, End(1, Success), HalfOpen(1)];
     check(&opened.into_iter().chain(rest).collect::<Vec<_>>());
-    // Nor before a reset, which forgets the openings too.
-    check(&[Calls(3, Failure), Reset, Closed, Calls(3, Failure), Open(10)]);
-    check(&[Calls(2, Failure), Send, Reset, End(0, Failure), Calls(2, Failure), Closed]);
-    check(&[Calls(3, Failure), Wait(10), Send, Reset, End(0, Failure), Closed]);
+}
+
+#[test]
+fn one_that_is_found_again_is_probed_at_once_and_not_forgiven() {
+    check(&[Calls(3, Failure), Found, HalfOpen(2), Calls(2, Success), Closed]);
+    check(&[Calls(3, Failure), Found, HalfOpen(2), Calls(1, Failure), Open(20)]);
+    // What is no obstacle is left as it is.
+    check(&[Calls(2, Failure), Found, Closed, Calls(1, Failure), Open(10)]);
+    check(&[Calls(3, Failure), Wait(10), Send, Found, HalfOpen(1), End(0, Failure), Open(30)]);
 }
 
 /// Wakes no differently than it went to sleep, whatever it was.

@@ -40,6 +40,7 @@ pub(crate) fn example() -> Status {
         prompts: 0,
         resources: 1,
         upstreams: vec![upstream, web],
+        leaving: Vec::new(),
         conflicts: Vec::new(),
     }
 }
