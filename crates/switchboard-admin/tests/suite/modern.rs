@@ -172,7 +172,8 @@ async fn the_text_of_a_key_is_shown_once_and_its_hash_never() {
     let answer = house.graphql(&acme, list, json!({})).await.to_string();
     assert!(answer.contains("\"k1\"") && answer.contains("key:k1"), "{answer}");
     assert!(!answer.contains("sb-text") && !answer.contains("0xsecret"), "{answer}");
-    let rotate = "mutation { rotateKey(id: \"k1\", input: {graceSeconds: 60}) { text key { id } } }";
+    let rotate =
+        "mutation { rotateKey(id: \"k1\", input: {graceSeconds: 60}) { text key { id } } }";
     let data = house.data(&acme, rotate, json!({})).await;
     assert_eq!(data["rotateKey"], json!({"text": "sb-next", "key": {"id": "k1"}}));
     assert_eq!(house.error(&acme, &rotate.replace("k1", "k2"), json!({})).await.0, "NOT_FOUND");
