@@ -19,11 +19,6 @@ mod untrusted;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
-
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
-
 /// Parses, runs, and turns the outcome into an exit code; nothing else in the program exits.
 fn main() -> ExitCode {
     // What is not UTF-8 cannot name a setting, and is passed on to children by nobody.

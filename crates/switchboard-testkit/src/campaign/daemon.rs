@@ -107,9 +107,6 @@ impl Daemon {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("SWITCHBOARD_CONFIG", self.root.path().join("config.toml"));
         command.env("SWITCHBOARD_STATE_DIR", self.state());
-        // The allocator asks for addresses when it needs them, and not for a gigabyte at once: the
-        // limit that a step sets is met then.
-        command.env("MIMALLOC_ARENA_RESERVE", "8M");
         if let Some(library) = own_clock().filter(|_| self.has_own_clock) {
             command.env("LD_PRELOAD", library);
             command.env("FAKETIME_TIMESTAMP_FILE", self.root.path().join("clock"));
