@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use switchboard_client::control::{CallFilter, RecordedCall, Replayed, Reply};
 use switchboard_core::store::StoreError;
 use switchboard_core::{Call, Context, Gateway, Kind, Peer, Request, Tenant};
-use switchboard_history::{Facts, Known, difference, page, show as look_up};
+use switchboard_history::{Facts, Known, Page, difference, page, show as look_up};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use tokio::time::Instant;
 
@@ -69,7 +69,8 @@ pub(crate) async fn list(
 ) -> Result<Reply, StartProblem> {
     let tenant = parse(tenant)?;
     settle(daemon).await;
-    let listed = page(&*daemon.kept.store, &tenant, filter, after, limit, now()).await;
+    let wanted = Page { filter, after, limit };
+    let listed = page(&*daemon.kept.store, &tenant, wanted, now()).await;
     listed.map(Reply::Calls).map_err(|error| unreadable(&error))
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use http::Uri;
 use switchboard_auth::AuthConfig;
-use switchboard_config::{Diagnostic, code};
+use switchboard_config::{ByteSize, Diagnostic, code};
 use switchboard_core::Prefix;
 use switchboard_core::limit::Rules;
 use switchboard_egress::{EgressError, Guard};
@@ -85,6 +85,10 @@ fn identity(config: &AuthConfig, file: &Path) -> Vec<Diagnostic> {
     shown.collect()
 }
 
+/// The longest arguments that a record in DynamoDB has room for, beside 256 KiB of its result that
+/// are not yet put into a blob.
+const ITEM_ARGUMENTS: ByteSize = ByteSize::from_kib(128);
+
 /// The mistakes in what is kept, recorded and allowed.
 fn kept(config: &Config, file: &Path) -> Vec<(&'static str, Diagnostic)> {
     let mut found = Vec::new();
@@ -92,6 +96,14 @@ fn kept(config: &Config, file: &Path) -> Vec<(&'static str, Diagnostic)> {
         let hint = "https://docs.rs/regex has the syntax";
         let message = format!("history.redact.patterns: {error}");
         found.push(("history.redact.patterns", invalid(message, hint)));
+    }
+    if config.store.dynamodb.is_some() && config.history.arguments_limit > ITEM_ARGUMENTS {
+        let message = format!(
+            "history.arguments_limit: an item of DynamoDB takes 400 KB with all that stands in it, and \
+             so no arguments beyond {ITEM_ARGUMENTS}"
+        );
+        let hint = "lower it, or keep records in SQLite or PostgreSQL";
+        found.push(("history.arguments_limit", invalid(message, hint)));
     }
     if let Err(error) = Rules::new(&config.limits) {
         let hint = "`switchboard config explain limits` says what belongs there";
@@ -157,4 +169,28 @@ pub(crate) fn upstream(name: &str, settings: &Settings) -> Result<(), Mistake> {
 pub(crate) fn has_user(url: &str) -> bool {
     let uri = url.parse::<Uri>().ok();
     uri.and_then(|uri| uri.into_parts().authority).is_some_and(|host| host.as_str().contains('@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::general;
+
+    #[track_caller]
+    fn check(store: &str, limit: &str, expected: &[&str]) {
+        let config = json!({ "store": { store: {} }, "history": { "arguments_limit": limit } });
+        let mistakes = general(&serde_json::from_value(config).unwrap(), Path::new("config.toml"));
+        let keys = mistakes.iter().filter_map(|mistake| mistake.message.split(':').next());
+        assert_eq!(keys.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn arguments_have_to_fit_beside_results_in_an_item_of_dynamodb() {
+        check("dynamodb", "128 KiB", &[]);
+        check("dynamodb", "129 KiB", &["history.arguments_limit"]);
+        check("sqlite", "1 MiB", &[]);
+    }
 }

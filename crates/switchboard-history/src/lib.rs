@@ -20,7 +20,7 @@ mod shown;
 pub use config::{HistoryConfig, RedactConfig};
 pub use ids::{bound, started};
 pub use keeper::{Audience, Facts, Keeper, Known, Ports};
-pub use lookup::{difference, page, show};
+pub use lookup::{Page, difference, page, show};
 pub use queue::{History, Losses};
 pub use redact::{BadPattern, Redactor};
 pub use retention::retain;

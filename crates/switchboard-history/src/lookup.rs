@@ -11,7 +11,16 @@ use switchboard_core::{Tenant, rfc3339_micros};
 use crate::ids::{bound, is_ours, started, strip, within};
 use crate::record::lacks_arguments;
 
-/// A page of the calls of a tenant, the newest first; `after` is what the page before gave.
+/// A page that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    pub filter: &'a CallFilter,
+    /// What the page before gave as its `next`.
+    pub after: Option<&'a str>,
+    pub limit: u32,
+}
+
+/// A page of the calls of a tenant, the newest first.
 ///
 /// Ours come first, by their ids, which are their times. After them come those of the engine before
 /// us, whose ids are not, by when they changed.
@@ -22,11 +31,10 @@ use crate::record::lacks_arguments;
 pub async fn page(
     store: &dyn Store,
     tenant: &Tenant,
-    filter: &CallFilter,
-    after: Option<&str>,
-    limit: u32,
+    wanted: Page<'_>,
     now: SystemTime,
 ) -> Result<RecordedCalls, StoreError> {
+    let Page { filter, after, limit } = wanted;
     let place = Place::parse(after);
     let asked = Asked { store, tenant, filter, strip: strip(now) };
     let mut rows = Vec::new();

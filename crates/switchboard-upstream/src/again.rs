@@ -29,7 +29,7 @@ impl Upstream {
     }
 
     /// Whether doing it twice is as good as doing it once.
-    fn is_repeatable(&self, request: &Request) -> bool {
+    pub(crate) fn is_repeatable(&self, request: &Request) -> bool {
         request.method.is_idempotent() || self.hints.cover(request)
     }
 }

@@ -258,12 +258,14 @@ impl Group {
         self.ask(place.ok_or_else(gone)?, &context.at(endpoint), request).await
     }
 
-    /// Whether another member may be asked after this answer: only what was certainly not carried
-    /// out, or is asked for and does nothing.
-    fn may_go_on(&self, request: &Request, answer: &Result<Response, Error>) -> bool {
+    /// Whether another member may be asked after this answer of the one at `place`: only what was
+    /// certainly not carried out, or does no harm when it is done twice.
+    fn may_go_on(&self, place: usize, request: &Request, answer: &Result<Response, Error>) -> bool {
         let Err(error) = answer else { return false };
         let is_harmless = match error {
-            Error::Lost { .. } | Error::TimedOut { .. } => request.method.is_idempotent(),
+            Error::Lost { .. } | Error::TimedOut { .. } => {
+                self.members[place].member.upstream.is_repeatable(request)
+            }
             error => error.may_be_sent_again(),
         };
         is_harmless && self.budget.retry(self.now())
@@ -290,7 +292,7 @@ impl Peer for Group {
         while let Some(place) = order.next() {
             let under = shortened.as_ref().unwrap_or(context);
             let answer = self.ask(place, under, request.clone()).await;
-            if order.peek().is_none() || !self.may_go_on(&request, &answer) {
+            if order.peek().is_none() || !self.may_go_on(place, &request, &answer) {
                 return answer;
             }
             // What one member may take is all there is, however many are asked.

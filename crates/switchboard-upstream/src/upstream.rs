@@ -342,8 +342,25 @@ impl Upstream {
         Error::Busy { upstream, cause }
     }
 
-    /// Asks the one endpoint there is, as nearly always.
+    /// Asks the one endpoint there is, as nearly always. Once more where it was lost over a call of a
+    /// tool that does no harm twice; what is always harmless, it repeats by itself.
     async fn only(
+        &self,
+        seat: &Arc<Seat>,
+        context: &Context,
+        end: Instant,
+        request: &Request,
+    ) -> Result<Response, Error> {
+        let answer = self.at(seat, context, request).await;
+        let is_lost = matches!(answer, Err(Error::Lost { .. }));
+        if is_lost && self.hints.cover(request) && self.retries.may_be() {
+            let context = context.by(end);
+            return Box::pin(self.at(seat, &context, request)).await;
+        }
+        answer
+    }
+
+    async fn at(
         &self,
         seat: &Arc<Seat>,
         context: &Context,
@@ -513,7 +530,7 @@ impl Peer for Upstream {
         }
         let began = self.now();
         let answer = match &seats {
-            Seats::One(seat) => self.only(seat, context, &request).await,
+            Seats::One(seat) => self.only(seat, context, end, &request).await,
             // Beside the call: it would take the room of two, and every call has to make it.
             Seats::Several(_) => Box::pin(self.along(&seats, context, end, &request)).await,
         };

@@ -321,11 +321,6 @@ fn keys_that_would_do_nothing_are_refused() {
             "add `endpoints` or a `pool`",
         ),
         (
-            one("retry = { trust_hints = true }"),
-            "retry.trust_hints does nothing where a call has but one endpoint to go to",
-            "add `endpoints` or a `pool`",
-        ),
-        (
             one("health = { timeout = \"0s\" }"),
             "health.timeout leaves no time for an answer, so that every server would be replaced",
             "asks no server",

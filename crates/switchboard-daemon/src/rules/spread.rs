@@ -41,9 +41,6 @@ pub(super) fn check(name: &str, settings: &Settings) -> Result<(), Mistake> {
     if !balances && settings.retry.hedge_after.is_some() {
         return mistake("retry.hedge_after", nowhere, elsewhere);
     }
-    if !balances && settings.retry.trust_hints {
-        return mistake("retry.trust_hints", nowhere, elsewhere);
-    }
     if settings.health.timeout.as_duration().is_zero() {
         let what = "leaves no time for an answer, so that every server would be replaced";
         return mistake("health.timeout", what, "`health.interval = \"0s\"` asks no server");

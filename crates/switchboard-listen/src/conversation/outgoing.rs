@@ -7,6 +7,10 @@ use tokio_util::sync::CancellationToken;
 /// announcements, is lost beyond it; an answer waits for its place.
 pub(crate) const QUEUE: usize = 64;
 
+/// How much is taken out of the queue at once. More would let a client that does not read have the
+/// room of the queue twice, and long messages gain nothing from being written together.
+const TOGETHER: usize = 256 << 10;
+
 /// The reading end, for the carrier.
 pub(crate) struct Outgoing {
     queue: mpsc::Receiver<Vec<u8>>,
@@ -20,7 +24,8 @@ impl Outgoing {
         Self { queue, over, closed: false }
     }
 
-    /// Waits for messages and takes all that are there; 0 when nothing more comes.
+    /// Waits for messages and takes those that are there, as many as are worth writing together; 0
+    /// when nothing more comes.
     ///
     /// # Cancel safety
     ///
@@ -29,7 +34,10 @@ impl Outgoing {
         loop {
             tokio::select! {
                 biased;
-                count = self.queue.recv_many(messages, QUEUE) => return count,
+                first = self.queue.recv() => {
+                    let Some(first) = first else { return 0 };
+                    return self.gather(first, messages);
+                }
                 () = self.over.cancelled(), if !self.closed => {
                     // Whoever still holds a sender, such as a call that is given up, need not be
                     // waited for.
@@ -38,5 +46,17 @@ impl Outgoing {
                 }
             }
         }
+    }
+
+    fn gather(&mut self, first: Vec<u8>, messages: &mut Vec<Vec<u8>>) -> usize {
+        let mut length = first.len();
+        messages.push(first);
+        while length < TOGETHER
+            && let Ok(next) = self.queue.try_recv()
+        {
+            length += next.len();
+            messages.push(next);
+        }
+        messages.len()
     }
 }

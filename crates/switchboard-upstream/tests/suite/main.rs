@@ -42,6 +42,7 @@ switchboard_testkit::tests![
     pooling::calls_are_spread_over_endpoints,
     pooling::the_same_goes_to_the_same,
     pooling::a_call_goes_on_where_an_endpoint_is_down,
+    pooling::what_does_no_harm_twice_is_sent_again_to_the_server_that_died_of_it,
     pooling::what_does_no_harm_twice_is_sent_to_another,
     pooling::a_second_endpoint_is_asked_where_the_first_takes_long,
     pooling::what_is_kept_at_an_endpoint_is_asked_there,

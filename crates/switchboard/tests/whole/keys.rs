@@ -511,8 +511,9 @@ fn http_session_idle() {
 
 fn http_rate() {
     let home = started("http.rate = 1");
-    let statuses: Vec<_> = (0..4).map(|_| status(&post(&home, "", "{}"))).collect();
-    assert!(statuses.contains(&429), "{statuses:?}");
+    // Two within a second; a machine with much to do takes longer now and then.
+    let mut statuses = (0..40).map(|_| status(&post(&home, "", "{}")));
+    assert!(statuses.any(|status| status == 429));
     let authority = authority(&home);
     let health = format!("GET /health HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     assert_eq!(status(&raw(&authority, &health)), 200, "what needs no key is not counted");

@@ -8,7 +8,7 @@ use switchboard_client::control::CallFilter;
 use switchboard_core::rfc3339_micros;
 use switchboard_core::store::tables::CALLS;
 use switchboard_core::store::{Change, Query, Row, Store};
-use switchboard_history::{HistoryConfig, page, retain, show};
+use switchboard_history::{HistoryConfig, Page, page, retain, show};
 
 use super::{Data, acme, keys};
 
@@ -112,8 +112,14 @@ pub(crate) async fn records_of_the_older_engine_are_listed_after_ours(data: Data
     let list = async |filter: CallFilter, size: u32| {
         let (mut times, mut after): (Vec<String>, Option<String>) = (Vec::new(), None);
         loop {
-            let listed =
-                page(&*store, &acme(), &filter, after.as_deref(), size, now()).await.unwrap();
+            let listed = page(
+                &*store,
+                &acme(),
+                Page { filter: &filter, after: after.as_deref(), limit: size },
+                now(),
+            )
+            .await
+            .unwrap();
             assert!(listed.calls.len() <= size as usize, "{size}");
             times.extend(listed.calls.into_iter().map(|call| call.started));
             let Some(next) = listed.next else { return times };
