@@ -165,7 +165,7 @@ impl Tokens {
         let now = self.clock.now();
         // The last token of before is over then.
         let until = now + self.rules.lifetime + self.rules.skew;
-        self.note_renewed(home, username, epoch, until, now);
+        self.note_renewed((home, username), epoch, until, now);
         self.see(home);
         let row = Row::new(format!("{}{username}", RENEWED.0))
             .with("body", json!({ "until": seconds(until), "epoch": epoch }))
@@ -175,14 +175,13 @@ impl Tokens {
 
     fn note_renewed(
         &self,
-        home: &Tenant,
-        username: &str,
+        whose: (&Tenant, &str),
         epoch: &str,
         until: SystemTime,
         now: SystemTime,
     ) {
-        match self.renewed.note(home, username, epoch, until, now) {
-            Ok(true) => self.leases.end_where(|lease| is_of(lease, home, username)),
+        match self.renewed.note(whose, epoch, until, now) {
+            Ok(true) => self.leases.end_where(|lease| is_of(lease, whose.0, whose.1)),
             Ok(false) => {}
             Err(_) => tracing::error!("more passwords were changed than can be remembered"),
         }
@@ -272,7 +271,7 @@ impl Tokens {
         }
         if let Some(username) = row.key.strip_prefix(RENEWED.0) {
             let epoch = body["epoch"].as_str().unwrap_or_default();
-            self.note_renewed(tenant, username, epoch, until, now);
+            self.note_renewed((tenant, username), epoch, until, now);
         }
         if let Some(jti) = row.key.strip_prefix(REVOKED.0)
             && !self.revoked.contains(jti)

@@ -34,8 +34,7 @@ impl Renewed {
     /// From now on only tokens of this epoch are good; whether that is news.
     pub(crate) fn note(
         &self,
-        home: &Tenant,
-        username: &str,
+        (home, username): (&Tenant, &str),
         epoch: &str,
         until: SystemTime,
         now: SystemTime,

@@ -62,7 +62,11 @@ pub(crate) async fn what_is_pruned_is_of_one_tenant_and_meets_all_conditions(dat
         let rows = (0..30).map(|number: usize| {
             let row = Row::new(format!("{number:02}")).with("time_spent", number);
             let row = row.with("updated_at", moment(number));
-            Change::Insert(if number % 3 == 0 { row } else { row.with("method", "tools/call") })
+            Change::Insert(if number.is_multiple_of(3) {
+                row
+            } else {
+                row.with("method", "tools/call")
+            })
         });
         store.write(&CALLS, tenant, rows.collect()).await.unwrap();
     }
