@@ -9,14 +9,16 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use switchboard_client::control::CallFilter;
 use switchboard_config::Secret;
 use switchboard_core::Tenant;
 use switchboard_core::store::tables::CALLS;
 use switchboard_core::store::{Mark, Query, Store, Test};
+use switchboard_history::{Page, page};
 use switchboard_store::{PostgresConfig, StoreConfig, open};
 use tokio::time::Instant;
 
@@ -24,16 +26,27 @@ const ROWS: u32 = 1_000_000;
 const PAGE: u32 = 50;
 const ROUNDS: usize = 20;
 
+/// A call every so many seconds, from this one on: the ids are times, as those of recorded calls are.
+const FIRST: u64 = 1_740_000_000;
+const STEP: u64 = 20;
+
+/// The id of the call of that number.
+fn id(number: u64) -> String {
+    format!("{:016}0000", (FIRST + number * STEP) * 1_000_000)
+}
+
 /// One statement fills both: `series` is what counts from 0, and `text(n)` pads to 20 digits.
 fn fill(table: &str, series: &str, text: &str, time: &str, json: &str) -> String {
     format!(
         "INSERT INTO {table} (partition_key, mcp_function_call_uuid, name, mcp_type, arguments, \
-         content, status, time_spent, updated_by, created_at, updated_at, subject, upstream, duration) \
+         content, status, time_spent, updated_by, created_at, updated_at, subject, upstream, duration, \
+         method) \
          SELECT CASE WHEN n % 10 = 0 THEN 'other' ELSE 'acme' END, {text}, \
          CASE WHEN n % 50000 = 7 THEN 'rare__tool' ELSE 'server__tool_' || (n % 50) END, 'tool', \
          {json}, 'a result of some length, as a tool would give it: ' || n, \
          CASE WHEN n % 20 = 3 THEN 'failed' ELSE 'completed' END, n % 5000, 'ann', {time}, {time}, \
-         'user:' || (n % 100), CASE WHEN n % 50000 = 7 THEN 'rare' ELSE 'server_' || (n % 13) END, n {series}"
+         'user:' || (n % 100), CASE WHEN n % 50000 = 7 THEN 'rare' ELSE 'server_' || (n % 13) END, n, \
+         'tools/call' {series}"
     )
 }
 
@@ -57,8 +70,8 @@ async fn sqlite() {
         "mcp_function_calls",
         "FROM (WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < 999999) \
          SELECT n FROM s)",
-        "printf('%020d', n)",
-        "strftime('%Y-%m-%dT%H:%M:%S', 1700000000 + n * 20, 'unixepoch') || printf('.%06dZ', n % 1000000)",
+        "printf('%016d', (1740000000 + n * 20) * 1000000) || '0000'",
+        "strftime('%Y-%m-%dT%H:%M:%S', 1740000000 + n * 20, 'unixepoch') || printf('.%06dZ', n % 1000000)",
         "'{\"number\":' || n || '}'",
     );
     let start = Instant::now();
@@ -88,8 +101,8 @@ async fn postgres() {
     let sql = fill(
         &format!("{schema}.mcp_function_calls"),
         "FROM generate_series(0, 999999) AS s(n)",
-        "lpad(n::text, 20, '0')",
-        "to_char(to_timestamp(1700000000 + n * 20) AT TIME ZONE 'UTC', \
+        "lpad(((1740000000 + n * 20) * 1000000::bigint)::text, 16, '0') || '0000'",
+        "to_char(to_timestamp(1740000000 + n * 20) AT TIME ZONE 'UTC', \
          'YYYY-MM-DD\"T\"HH24:MI:SS') || '.' || lpad((n % 1000000)::text, 6, '0') || 'Z'",
         "jsonb_build_object('number', n)",
     );
@@ -116,22 +129,57 @@ async fn measure(kind: &str, store: Arc<dyn Store>) {
         }
         report(kind, what, rows, times);
     }
+    for (what, filter) in lookups() {
+        let wanted = Page { filter: &filter, after: None, limit: PAGE };
+        let mut times = Vec::new();
+        let mut rows = 0;
+        for _ in 0..ROUNDS {
+            let start = Instant::now();
+            rows = page(&*store, &tenant, wanted, now()).await.unwrap().calls.len();
+            times.push(start.elapsed());
+        }
+        report(kind, what, rows, times);
+    }
     let start = Instant::now();
     let tenants = store.tenants(&CALLS).await.unwrap().len();
     report(kind, "the tenants", tenants, vec![start.elapsed()]);
 }
 
+/// Just after the last of the calls.
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(FIRST + STEP * u64::from(ROWS))
+}
+
+/// What `switchboard history` is asked for.
+fn lookups() -> Vec<(&'static str, CallFilter)> {
+    let text = |text: &str| Some(text.to_owned());
+    let week = |filter: CallFilter| {
+        let since = (FIRST + STEP * 500_000) * 1_000_000;
+        CallFilter { since: Some(since), until: Some(since + 7 * 86_400_000_000), ..filter }
+    };
+    let tool = || CallFilter { name: text("server__tool_7"), ..CallFilter::default() };
+    vec![
+        ("history", CallFilter::default()),
+        ("history of a tool", tool()),
+        ("history of a tool, of a week", week(tool())),
+        ("history of a week", week(CallFilter::default())),
+        ("history of a subject", CallFilter { subject: text("user:7"), ..CallFilter::default() }),
+        ("history of what failed", CallFilter { status: text("failed"), ..CallFilter::default() }),
+        ("history of a server", CallFilter { upstream: text("server_7"), ..CallFilter::default() }),
+    ]
+}
+
 /// What people ask for, and what it is called.
 fn pages() -> Vec<(&'static str, Query)> {
     let named = |name: &str| Query::first(PAGE).only("name", Test::Is(name.into()));
-    let time = |text: &str| Value::from(format!("2024-0{text}T00:00:00.000000Z"));
+    let time = |text: &str| Value::from(format!("2025-0{text}T00:00:00.000000Z"));
     let between = |query: Query| {
         query
-            .only("updated_at", Test::From(time("3-01")))
-            .only("updated_at", Test::Below(time("3-08")))
+            .only("updated_at", Test::From(time("5-01")))
+            .only("updated_at", Test::Below(time("5-08")))
     };
     let middle = |query: Query, value: Value| Query {
-        after: Some(Mark { value, key: format!("{:020}", 500_000) }),
+        after: Some(Mark { value, key: id(500_000) }),
         ..query
     };
     let often = || named("server__tool_7");
@@ -141,7 +189,7 @@ fn pages() -> Vec<(&'static str, Query)> {
     let failed = |query: Query| query.only("status", Test::Is("failed".into())).by(None, true);
     let completed = |query: Query| query.only("status", Test::Is("completed".into()));
     let by_id = |query: Query| {
-        let id = |number: u32| Value::from(format!("{number:020}"));
+        let id = |number| Value::from(id(number));
         query.only(CALLS.key, Test::From(id(500_000))).only(CALLS.key, Test::Below(id(500_180)))
     };
     vec![
@@ -152,7 +200,7 @@ fn pages() -> Vec<(&'static str, Query)> {
         ("of a tool, newest by time", often().by(Some("updated_at"), true)),
         (
             "of a tool, from the middle by time",
-            middle(often().by(Some("updated_at"), true), time("3-15")),
+            middle(often().by(Some("updated_at"), true), time("6-15")),
         ),
         ("of a tool, a week by key", between(often()).by(None, true)),
         ("of a tool, a week by time", between(often()).by(Some("updated_at"), true)),

@@ -155,9 +155,9 @@ impl Reading<'_> {
     /// The session that the server says it does not know any more: nothing was carried out, and a
     /// new one may be opened.
     fn lost(&self, status: StatusCode) -> Option<&HeaderValue> {
-        self.session.filter(|_| {
+        self.session.filter(|session| {
             forgets_session(status)
-                || (status == StatusCode::UNAUTHORIZED && self.link.is_shut_out())
+                || (status == StatusCode::UNAUTHORIZED && self.link.is_shut_out(session))
         })
     }
 

@@ -34,21 +34,32 @@ pub(super) struct Sessions {
     others: Mutex<VecDeque<(Principal, Arc<Apart>)>>,
 }
 
-/// When sessions of one server were last given up because it let nobody in any more: of those that
-/// the endpoint had before, too, so that a server that wants another login for some of what it does
-/// is not opened anew each time somebody asks for that.
+/// When a session with one server was last given up because it let nobody in any more, and which: of
+/// those that the endpoint had before, too, so that a server that wants another login for some of what
+/// it does is not opened anew each time somebody asks for that.
 #[derive(Default)]
-pub(crate) struct ShutOut(Mutex<Option<Instant>>);
+pub(crate) struct ShutOut(Mutex<Option<(Instant, HeaderValue)>>);
 
 /// How often that may be. A login that lasts less is of no use with any session.
 const SHUT_OUT_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long what was under way in a session may take to find out too. Not for ever: a server may have
+/// the same id for all of its sessions.
+const SHUT_OUT_TOGETHER: Duration = Duration::from_secs(5);
+
 impl ShutOut {
-    fn may_be(&self) -> bool {
+    /// Whether `session` is given up for that: also where it was a moment ago, since several requests
+    /// may be under way in it.
+    fn is_of(&self, session: &HeaderValue) -> bool {
         let mut last = self.0.lock().expect("no one panics holding it");
-        let may_be = last.is_none_or(|last| last.elapsed() >= SHUT_OUT_PAUSE);
+        let since = last.as_ref().map(|(since, _)| since.elapsed());
+        let is_known = last.as_ref().is_some_and(|(_, given_up)| given_up == session);
+        if is_known && since.is_some_and(|since| since < SHUT_OUT_TOGETHER) {
+            return true;
+        }
+        let may_be = since.is_none_or(|since| since >= SHUT_OUT_PAUSE);
         if may_be {
-            *last = Some(Instant::now());
+            *last = Some((Instant::now(), session.clone()));
         }
         may_be
     }
@@ -147,12 +158,12 @@ impl Inner {
     /// and not that the header is wrong: it let us in before, and there is no other login that could
     /// be renewed (some servers say so where they forget a session that a login belongs to). What is
     /// refused so was not carried out.
-    pub(super) fn is_shut_out(&self) -> bool {
+    pub(super) fn is_shut_out(&self, session: &HeaderValue) -> bool {
         let has_header = self.headers.iter().any(|(name, _)| name == AUTHORIZATION);
         has_header
             && self.login.is_none()
             && self.has_worked.load(Ordering::Relaxed)
-            && self.shut_out.may_be()
+            && self.shut_out.is_of(session)
     }
 
     /// Whether the session of `who` is lost, so that another can be opened.
