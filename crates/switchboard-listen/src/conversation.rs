@@ -10,6 +10,7 @@ mod announce;
 mod opening;
 mod outgoing;
 mod request;
+mod unread;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use opening::{modern_version, unsupported};
 pub(crate) use outgoing::{Outgoing, QUEUE};
+use unread::Unread;
 
 use crate::bounds::Bounds;
 use crate::callback::Callbacks;
@@ -78,6 +80,8 @@ pub(crate) struct Conversation {
     id: CallerId,
     terms: Terms,
     out: mpsc::Sender<Vec<u8>>,
+    /// Long answers that it has not read.
+    unread: Arc<Unread>,
     /// What the client of a session has not answered yet.
     callbacks: Arc<Callbacks>,
     state: Mutex<State>,
@@ -114,11 +118,13 @@ impl Conversation {
     ) -> (Arc<Self>, Outgoing) {
         let (out, queue) = mpsc::channel(QUEUE);
         let over = CancellationToken::new();
+        let unread = Arc::<Unread>::default();
         let conversation = Self {
             front: Arc::clone(front),
             principal,
             id: CallerId::unique(),
             out,
+            unread: Arc::clone(&unread),
             callbacks: Arc::default(),
             state: Mutex::default(),
             watched: Watched::default(),
@@ -129,7 +135,7 @@ impl Conversation {
             _counted: Counted::new(front, terms.listener),
             terms,
         };
-        (Arc::new(conversation), Outgoing::new(queue, over))
+        (Arc::new(conversation), Outgoing::new(queue, unread, over))
     }
 
     /// Holds the conversation for as long as `reading` goes on, or until the daemon drains; the

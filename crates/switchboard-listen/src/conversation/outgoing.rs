@@ -1,7 +1,11 @@
 //! What goes out to one client, in order.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use crate::conversation::unread::Unread;
 
 /// Messages that may wait for a client that reads slowly. What may be lost, which is progress and
 /// announcements, is lost beyond it; an answer waits for its place.
@@ -14,14 +18,19 @@ const TOGETHER: usize = 256 << 10;
 /// The reading end, for the carrier.
 pub(crate) struct Outgoing {
     queue: mpsc::Receiver<Vec<u8>>,
+    unread: Arc<Unread>,
     /// Nothing more is said; what is queued still goes out.
     over: CancellationToken,
     closed: bool,
 }
 
 impl Outgoing {
-    pub(crate) fn new(queue: mpsc::Receiver<Vec<u8>>, over: CancellationToken) -> Self {
-        Self { queue, over, closed: false }
+    pub(crate) fn new(
+        queue: mpsc::Receiver<Vec<u8>>,
+        unread: Arc<Unread>,
+        over: CancellationToken,
+    ) -> Self {
+        Self { queue, unread, over, closed: false }
     }
 
     /// Waits for messages and takes those that are there, as many as are worth writing together; 0
@@ -49,13 +58,13 @@ impl Outgoing {
     }
 
     fn gather(&mut self, first: Vec<u8>, messages: &mut Vec<Vec<u8>>) -> usize {
-        let mut length = first.len();
-        messages.push(first);
-        while length < TOGETHER
-            && let Ok(next) = self.queue.try_recv()
-        {
-            length += next.len();
-            messages.push(next);
+        let mut length = 0;
+        let mut next = Some(first);
+        while let Some(message) = next {
+            self.unread.leaves(&message);
+            length += message.len();
+            messages.push(message);
+            next = if length < TOGETHER { self.queue.try_recv().ok() } else { None };
         }
         messages.len()
     }

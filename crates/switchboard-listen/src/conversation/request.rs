@@ -178,7 +178,7 @@ impl Conversation {
                 () = cancelled.cancelled() => None,
             };
             conversation.leave(&id, &open);
-            Some(encode::outcome(&id, &outcome?))
+            Some(conversation.unread.kept(&id, encode::outcome(&id, &outcome?)))
         });
         Ok(UnderWay { answer, slot })
     }
