@@ -58,7 +58,7 @@ impl Default for HistoryConfig {
             enabled: true,
             window: TimeSpan::from_millis(200),
             queue: 10_000,
-            queue_size: ByteSize::from_mib(64),
+            queue_size: ByteSize::from_mib(32),
             arguments_limit: ByteSize::from_kib(64),
             result_limit: ByteSize::from_mib(1),
             keep: TimeSpan::from_mins(30 * 24 * 60),

@@ -80,9 +80,9 @@ pub struct Facts {
 /// Records that are waited for at once.
 const BATCH: usize = 1_000;
 
-/// Records of one transaction: enough that it is shared by many, and few enough that the memory for
-/// their rows, which is several times that for the calls, is small and given back soon.
-const TOGETHER: usize = 250;
+/// Records of one transaction, and their bytes: enough that it is shared by many, and few enough that
+/// the memory for their rows, which is several times that for the calls, is small and given back soon.
+const TOGETHER: (usize, usize) = (250, 2 << 20);
 
 /// How long to wait before a store that failed is tried again; it doubles up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -165,7 +165,7 @@ impl Keeper {
         for (tenant, calls) in tenants {
             let mut calls = calls.into_iter();
             loop {
-                let together: Vec<_> = calls.by_ref().take(TOGETHER).collect();
+                let together = together(&mut calls);
                 if together.is_empty() {
                     break;
                 }
@@ -266,6 +266,19 @@ impl Keeper {
 struct Named {
     id: String,
     noted: Noted,
+}
+
+/// The next ones that are written together.
+fn together(calls: &mut impl Iterator<Item = Named>) -> Vec<Named> {
+    let (mut together, mut bytes) = (Vec::new(), 0);
+    while together.len() < TOGETHER.0
+        && bytes < TOGETHER.1
+        && let Some(call) = calls.next()
+    {
+        bytes += call.noted.weight.bytes();
+        together.push(call);
+    }
+    together
 }
 
 #[cfg(test)]

@@ -45,7 +45,8 @@ pub(crate) struct Noted {
     pub ended: SystemTime,
     /// Since when it waits.
     pub since: Instant,
-    pub _weight: Weight,
+    /// Given back when this is dropped.
+    pub weight: Weight,
 }
 
 /// A result that was too long.
@@ -70,6 +71,12 @@ struct Held {
 pub(crate) struct Weight {
     bytes: usize,
     held: Arc<Held>,
+}
+
+impl Weight {
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// What the queue weighs beside arguments and results.
@@ -162,7 +169,7 @@ impl Recorder for History {
         let bytes = OWN_WEIGHT + result + call.params.as_ref().map_or(0, length);
         let kept = self.weigh(bytes).is_some_and(|weight| {
             let (ended, since) = ((self.clock)(), Instant::now());
-            let noted = Noted { call, cut, ended, since, _weight: weight };
+            let noted = Noted { call, cut, ended, since, weight };
             self.queue.try_send(noted).is_ok()
         });
         if kept {

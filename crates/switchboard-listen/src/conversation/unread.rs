@@ -15,7 +15,7 @@ pub(crate) struct Unread(AtomicUsize);
 const SHORT: usize = 64 << 10;
 
 /// What may wait. One answer always may, of whatever length is taken from servers.
-const MOST: usize = 32 << 20;
+const MOST: usize = 16 << 20;
 
 impl Unread {
     /// The answer if there is room for it, and otherwise an error in its place: it was carried out,
