@@ -5,7 +5,7 @@ use switchboard_listen::http::HttpConfig;
 use switchboard_testkit::raw::Head;
 
 use crate::carrier::{Talk, dial};
-use crate::house::{House, has, new, old, status};
+use crate::house::{Client, House, has, new, old, status};
 
 const CALL: &str = "POST v=2026-07-28 m=tools/call n=echo";
 
@@ -218,16 +218,22 @@ pub(crate) async fn who_asks_too_fast_is_told_as_of_any_limit() {
     house.end().await;
 }
 
-/// Calls of one that hang leave room for another, whatever carries them.
-pub(crate) async fn a_server_that_hangs_shuts_nobody_out() {
-    let house = House::with(|config| config.in_flight = 4).await;
+/// Clients of one caller whose calls hang.
+async fn held(house: &House, number: usize) -> Vec<Client> {
     let mut held = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..number {
         let mut client = house.connect().await;
         client.send("POST v=2026-07-28 m=tools/call n=hold", call("1", "hold")).await;
         held.push(client);
     }
-    house.peer.until("held", 3).await;
+    house.peer.until("held", number).await;
+    held
+}
+
+/// Calls of one that hang leave room for another, whatever carries them.
+pub(crate) async fn a_server_that_hangs_shuts_nobody_out() {
+    let house = House::with(|config| config.in_flight = 4).await;
+    let held = held(&house, 3).await;
     let (head, body) = house.ask(CALL, call("1", "echo")).await;
     assert_eq!((head.status, head.header("retry-after")), (503, Some("1")));
     has(&body, "3 requests of this caller are under way, which is its share of 4");
@@ -243,13 +249,7 @@ pub(crate) async fn a_server_that_hangs_shuts_nobody_out() {
 /// Connections that are all busy: one caller cannot have them all, and who watches is answered.
 pub(crate) async fn busy_connections_shut_nobody_out() {
     let house = House::with(|config| config.connections = 4).await;
-    let mut held = Vec::new();
-    for _ in 0..3 {
-        let mut client = house.connect().await;
-        client.send("POST v=2026-07-28 m=tools/call n=hold", call("1", "hold")).await;
-        held.push(client);
-    }
-    house.peer.until("held", 3).await;
+    let mut held = held(&house, 3).await;
     let (head, body) = house.ask(CALL, call("1", "echo")).await;
     assert_eq!((head.status, head.header("retry-after")), (503, Some("1")));
     has(&body, "this caller keeps 3 connections busy, which is its share of 4");

@@ -1,5 +1,6 @@
 //! Rows of one tenant that go: found by a query, along an index where one fits.
 
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use switchboard_core::store::{Condition, PARTITION, Row, StoreError};
 
@@ -74,6 +75,14 @@ async fn delete(scope: Scope<'_>, row: Row, conditions: &[Condition]) -> Result<
         .condition_expression(still.join(" AND "))
         .set_expression_attribute_names(names)
         .set_expression_attribute_values(values);
+    carried_out(request, &scope.place.name).await
+}
+
+/// Whether the item was still as the condition of the request wants it, and is gone now.
+pub(super) async fn carried_out(
+    request: DeleteItemFluentBuilder,
+    table: &str,
+) -> Result<bool, StoreError> {
     match request.send().await {
         Ok(_) => Ok(true),
         Err(error) => {
@@ -81,7 +90,7 @@ async fn delete(scope: Scope<'_>, row: Row, conditions: &[Condition]) -> Result<
             if service.is_some_and(|error| error.is_conditional_check_failed_exception()) {
                 return Ok(false);
             }
-            Err(failed(Doing::Writing, &scope.place.name, &error))
+            Err(failed(Doing::Writing, table, &error))
         }
     }
 }

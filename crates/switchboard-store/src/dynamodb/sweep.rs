@@ -12,6 +12,7 @@ use switchboard_core::store::{Condition, PARTITION, StoreError, Table, Test};
 
 use crate::dynamodb::expression::Placeholders;
 use crate::dynamodb::failure::{Doing, failed};
+use crate::dynamodb::prune::carried_out;
 use crate::dynamodb::store::Attributes;
 use crate::dynamodb::tables::Place;
 use crate::shape;
@@ -78,16 +79,7 @@ async fn delete(
         .condition_expression(condition)
         .set_expression_attribute_names(names)
         .set_expression_attribute_values(values);
-    match request.send().await {
-        Ok(_) => Ok(true),
-        Err(error) => {
-            let service = error.as_service_error();
-            if service.is_some_and(|error| error.is_conditional_check_failed_exception()) {
-                return Ok(false);
-            }
-            Err(failed(Doing::Writing, &place.name, &error))
-        }
-    }
+    carried_out(request, &place.name).await
 }
 
 /// Whose rows there are. The whole table is read for it: there is no list of partitions.
