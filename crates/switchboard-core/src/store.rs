@@ -37,20 +37,22 @@ pub trait Store: Send + Sync {
         query: &Query,
     ) -> Result<Listed, StoreError>;
 
-    /// For each of `values`, the row with the greatest key of those that have it in `column`; those
-    /// that no row has are left out. One after the other here; a store that can ask for all of them
-    /// at once does.
+    /// For each of `values`, of the rows that have it in `column` the one with the greatest `by`, and
+    /// of equals that with the greatest key; rows without `by` are left out. One after the other here;
+    /// a store that can ask for all of them at once does.
     async fn latest(
         &self,
         table: &'static Table,
         tenant: &Tenant,
         column: &'static str,
         values: &[&str],
+        by: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
         let mut rows = Vec::new();
         // No store has a value with NUL in it.
         for value in values.iter().filter(|value| !value.contains('\0')) {
-            let query = Query::first(1).only(column, Test::Is((*value).into())).by(None, true);
+            let query = Query::first(1).by(Some(by), true).only(by, Test::Present);
+            let query = query.only(column, Test::Is((*value).into()));
             rows.extend(self.list(table, tenant, &query).await?.rows);
         }
         Ok(rows)

@@ -282,8 +282,9 @@ impl Store for Overflow {
         tenant: &Tenant,
         column: &'static str,
         values: &[&str],
+        by: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
-        let rows = self.inner.latest(table, tenant, column, values).await?;
+        let rows = self.inner.latest(table, tenant, column, values, by).await?;
         self.move_in(table, tenant, rows).await
     }
 

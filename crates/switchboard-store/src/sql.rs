@@ -203,14 +203,16 @@ impl Store for SqlStore {
         tenant: &Tenant,
         column: &'static str,
         values: &[&str],
+        by: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
         shape::kind(table, column)?;
+        shape::kind(table, by)?;
         // What no text can have in it, no row has; PostgreSQL would refuse to look.
         let possible: Vec<&str> =
             values.iter().copied().filter(|value| !value.contains('\0')).collect();
         let mut rows = Vec::new();
         for values in possible.chunks(KEYS) {
-            let statement = self.statements(table).latest(tenant, column, values);
+            let statement = self.statements(table).latest(tenant, column, values, by);
             let found = self.pools.fetch(statement).await.map_err(StoreError::from)?;
             rows.extend(found.into_iter().map(|values| to_row(table, values)));
         }

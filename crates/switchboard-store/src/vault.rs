@@ -274,8 +274,9 @@ impl Store for Vault {
         tenant: &Tenant,
         column: &'static str,
         values: &[&str],
+        by: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
-        let mut rows = self.inner.latest(table, tenant, column, values).await?;
+        let mut rows = self.inner.latest(table, tenant, column, values, by).await?;
         self.open_rows(table, tenant, &mut rows)?;
         Ok(rows)
     }

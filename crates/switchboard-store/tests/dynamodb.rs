@@ -198,7 +198,7 @@ async fn data_of_the_older_engine_is_read_in_place() {
     put(&client, &format!("{prefix}mcp-function_calls"), again).await;
     let store = open(prefix).await;
     let asked = ["weather__forecast", "missing", "a\0"];
-    let latest = store.latest(&CALLS, &acme(), "name", &asked).await.unwrap();
+    let latest = store.latest(&CALLS, &acme(), "name", &asked, "updated_at").await.unwrap();
     assert_eq!(latest.iter().map(|row| &*row.key).collect::<Vec<_>>(), ["2"]);
     let audited = |row: Row| {
         row.with("updated_by", "ann")

@@ -1,6 +1,6 @@
 //! The records of calls.
 
-use switchboard_core::store::{Listed, Query, Row, Test, tables};
+use switchboard_core::store::{Listed, Query, Test, tables};
 
 use crate::desk::{Desk, Extent};
 use crate::fault::Fault;
@@ -55,21 +55,6 @@ impl Desk {
 
     pub(crate) async fn calls(&self, filter: CallFilter, query: Query) -> Result<Listed, Fault> {
         self.rows(&tables::CALLS, &filter.narrow(query)).await
-    }
-
-    /// The latest call of the tool that `greatest` is a call of, which has the greatest id of these. Ids
-    /// of our records are times; where others have left theirs, whose ids are not, it goes by when
-    /// they changed.
-    pub(crate) async fn really_latest(&self, greatest: Row) -> Result<Row, Fault> {
-        let Some(name) = greatest.text("name").filter(|_| greatest.get("method").is_none()) else {
-            return Ok(greatest);
-        };
-        let query = Query::first(1)
-            .by(Some("updated_at"), true)
-            .only("name", Test::Is(name.into()))
-            .only("updated_at", Test::Present);
-        let latest = self.ports.store.list(&tables::CALLS, self.tenant(), &query).await?;
-        Ok(latest.rows.into_iter().next().unwrap_or(greatest))
     }
 
     /// Changes the record of that id, or makes one where no id is given, as with settings.

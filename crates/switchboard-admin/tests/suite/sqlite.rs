@@ -36,8 +36,8 @@ async fn filled(store: &dyn Store) {
     let calls = (0..10_000).map(|number| {
         Row::new(format!("{number:020}"))
             .with("name", format!("f{:03}", number % 100))
-            .with("method", "tools/call")
             .with("status", "completed")
+            .with("updated_at", format!("2026-11-20T00:00:00.{number:06}Z"))
             .with("content", "x".repeat(200))
     });
     write(&tables::CALLS, calls.collect()).await;

@@ -113,10 +113,14 @@ impl Store for Memory {
         tenant: &Tenant,
         column: &'static str,
         values: &[&str],
+        by: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
         self.reads(table)?;
         let mut latest = BTreeMap::new();
-        for row in self.all(table, tenant) {
+        let mut rows = self.all(table, tenant);
+        rows.retain(|row| row.get(by).is_some());
+        rows.sort_by_key(|row| row.text(by).map(str::to_owned));
+        for row in rows {
             if let Some(value) = row.text(column).filter(|value| values.contains(value)) {
                 latest.insert(value.to_owned(), row);
             }

@@ -55,20 +55,31 @@ pub(super) async fn list(scope: Scope<'_>, query: &Query) -> Result<Listed, Stor
     Ok(window.into_page(query, total))
 }
 
-/// The row with the greatest key for each value of a column. Each is one question to the index of the
-/// column, where there is one, that is answered with one row; so many are under way at once.
+/// The row with the greatest `by` for each value of a column; so many are asked for at once.
+///
+/// No index has both columns. Of rows whose keys are times it is the one with the greatest key, which
+/// is one question to the index of the column, where there is one, that is answered with one row. Only
+/// where that is a row with another key, as the older engine's are, is it looked for in the order of
+/// `by`, among the rows of all values.
 pub(super) async fn latest(
     scope: Scope<'_>,
     column: &'static str,
     values: &[&str],
+    by: &'static str,
 ) -> Result<Vec<Row>, StoreError> {
     let of = async |value: &str| {
-        let query = Query::first(1).only(column, Test::Is(value.into())).by(None, true);
+        let query = Query::first(1).only(column, Test::Is(value.into())).only(by, Test::Present);
         shape::query(scope.table, &query)?;
         let mut window = Window::one();
         let plan = Plan::by_key(scope.table, scope.place, &query.conditions);
         collect(scope, &plan, (None, true), &mut window).await?;
-        Ok::<_, StoreError>(window.into_page(&query, None).rows)
+        let greatest = window.into_page(&query, None).rows;
+        match greatest.first() {
+            Some(row) if !is_time(&row.key) => {
+                Ok(list(scope, &query.by(Some(by), true)).await?.rows)
+            }
+            _ => Ok::<_, StoreError>(greatest),
+        }
     };
     // No store has a value with NUL in it.
     let possible: Vec<_> = values.iter().filter(|value| !value.contains('\0')).collect();
@@ -78,6 +89,12 @@ pub(super) async fn latest(
         rows.extend(found.into_iter().flatten());
     }
     Ok(rows)
+}
+
+/// Whether a key says when its row was made: a UUID of version 7
+/// (<https://www.rfc-editor.org/rfc/rfc9562#section-5.7>).
+fn is_time(key: &str) -> bool {
+    key.len() == 36 && key.as_bytes()[14] == b'7'
 }
 
 /// In the order of a column: rows without a value first, which are not in its index, and then those

@@ -96,8 +96,9 @@ impl Store for Dynamodb {
         tenant: &Tenant,
         column: &'static str,
         values: &[&str],
+        by: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
-        list::latest(self.scope(table, tenant)?, column, values).await
+        list::latest(self.scope(table, tenant)?, column, values, by).await
     }
 
     async fn write(

@@ -100,18 +100,27 @@ impl<'a> Statements<'a> {
         writer.returning(self.row_kinds())
     }
 
-    /// Of the rows that have one of `values` in a column of text, the one with the greatest key for
-    /// each: one look into the index of the column for each value, where grouping would walk through
-    /// all of them. However many values, it is one statement to prepare.
-    pub(crate) fn latest(self, tenant: &Tenant, column: &str, values: &[&str]) -> Statement {
+    /// Of the rows that have one of `values` in a column of text, the one with the greatest `by` for
+    /// each: one look into the index of both for each value, where grouping would walk through all of
+    /// them. However many values, it is one statement to prepare.
+    pub(crate) fn latest(
+        self,
+        tenant: &Tenant,
+        column: &str,
+        values: &[&str],
+        by: &str,
+    ) -> Statement {
         let mut writer = self.writer();
         writer.select_rows();
         writer.of_tenant(tenant);
         let (key, table) = (quoted(self.table.key), writer.name());
-        let own = quoted(column);
-        writer.sql.push_str(&format!(" AND {key} IN (SELECT (SELECT max({key}) FROM {table}"));
+        let (own, by, down) = (quoted(column), quoted(by), self.dialect.direction(true));
+        writer.sql.push_str(&format!(" AND {key} IN (SELECT (SELECT {key} FROM {table}"));
         writer.of_tenant(tenant);
-        writer.sql.push_str(&format!(" AND {own} = each_one.value) FROM "));
+        writer.sql.push_str(&format!(
+            " AND {own} = each_one.value AND {by} IS NOT NULL \
+             ORDER BY {by} {down}, {key} DESC LIMIT 1) FROM "
+        ));
         let values = values.iter().map(|value| (*value).to_owned()).collect();
         let number = writer.bind(Bound::Texts(values));
         writer.sql.push_str(&self.dialect.each(number));

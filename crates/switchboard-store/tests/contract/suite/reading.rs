@@ -38,19 +38,30 @@ pub(crate) async fn what_could_be_no_key_is_not_there(data: Data<'_>) {
 pub(crate) async fn the_latest_of_each_is_read_at_once(data: Data<'_>) {
     let store = data.open().await;
     let names: Vec<String> = (0..300).map(|number| format!("f{number:03}")).collect();
+    // The greater the key, the older.
     for round in 0..2 {
-        let call = |name: &String| Row::new(format!("{round}-{name}")).with("name", name.as_str());
+        let call = |name: &String| {
+            Row::new(format!("{round}-{name}"))
+                .with("name", name.as_str())
+                .with("updated_at", format!("2026-01-01T00:00:0{}.000000Z", 2 - round))
+        };
         let changes = names.iter().map(call).map(Change::Insert).collect();
         store.write(&CALLS, &acme(), changes).await.unwrap();
     }
-    let other = vec![Change::Insert(Row::new("2-f000").with("name", "f000"))];
-    store.write(&CALLS, &Tenant::parse("other").unwrap(), other).await.unwrap();
+    let unchanged = Row::new("2-f000").with("name", "f000");
+    let other = unchanged.clone().with("updated_at", "2026-01-01T00:00:09.000000Z");
+    store.write(&CALLS, &acme(), vec![Change::Insert(unchanged)]).await.unwrap();
+    let elsewhere = Tenant::parse("other").unwrap();
+    store.write(&CALLS, &elsewhere, vec![Change::Insert(other)]).await.unwrap();
     let mut asked: Vec<&str> = names.iter().map(String::as_str).collect();
     asked.extend(["missing", "a\0", ""]);
-    let mut latest = store.latest(&CALLS, &acme(), "name", &asked).await.unwrap();
-    latest.sort_by(|one, other| one.key.cmp(&other.key));
-    let keys: Vec<&str> = latest.iter().map(|row| &*row.key).collect();
-    assert_eq!(keys, names.iter().map(|name| format!("1-{name}")).collect::<Vec<_>>());
-    assert!(store.latest(&CALLS, &acme(), "name", &[]).await.unwrap().is_empty());
-    assert!(store.latest(&CALLS, &acme(), "nothing", &["a"]).await.is_err());
+    let latest =
+        async |column, asked: &[&str], by| store.latest(&CALLS, &acme(), column, asked, by).await;
+    let mut found = latest("name", &asked, "updated_at").await.unwrap();
+    found.sort_by(|one, other| one.key.cmp(&other.key));
+    let keys: Vec<&str> = found.iter().map(|row| &*row.key).collect();
+    assert_eq!(keys, names.iter().map(|name| format!("0-{name}")).collect::<Vec<_>>());
+    assert!(latest("name", &[], "updated_at").await.unwrap().is_empty());
+    assert!(latest("nothing", &["a"], "updated_at").await.is_err());
+    assert!(latest("name", &["a"], "nothing").await.is_err());
 }
