@@ -11,6 +11,7 @@ use switchboard_telemetry::metrics::Metrics;
 use switchboard_upstream::{Environment, ListCache};
 use tokio_util::task::TaskTracker;
 
+use crate::bundles::Bundles;
 use crate::clock::now;
 use crate::config::{Config, LogFormat};
 use crate::fleet::{self, Fleet, Scoped};
@@ -37,6 +38,7 @@ pub(crate) struct Assembled {
     pub gateway: Arc<Gateway>,
     pub spawner: Spawner,
     pub environment: Environment,
+    pub bundles: Bundles,
 }
 
 pub(crate) async fn assemble(
@@ -77,10 +79,12 @@ pub(crate) async fn assemble(
         tasks: TaskTracker::new(),
         events: Arc::clone(&report) as _,
     };
+    let processes = (&spawner, &environment.tasks);
+    let bundles = Bundles::new(&paths.state, sources.directory(), processes, &sources.variables);
     let behind = (Arc::clone(&gateway), middle.access(&tenant));
     let grace = config.daemon.drain.as_duration();
     let fleet = Fleet::new(behind, environment.clone(), report, grace);
-    Ok(Assembled { fleet, gateway, spawner, environment })
+    Ok(Assembled { fleet, gateway, spawner, environment, bundles })
 }
 
 /// Who may call.

@@ -11,6 +11,7 @@ use switchboard_auth::AuthConfig;
 use switchboard_config::{ByteSize, Secret, TimeSpan};
 use switchboard_core::limit::LimitConfig;
 use switchboard_egress::EgressSettings;
+use switchboard_function::{BundleConfig, BundlesConfig};
 use switchboard_history::HistoryConfig;
 use switchboard_listen::http::HttpConfig;
 use switchboard_policy::PolicyConfig;
@@ -50,6 +51,10 @@ pub struct Config {
     pub limits: LimitConfig,
     /// The MCP servers, by name: letters, digits, `-` and single `_` inside.
     pub upstream: BTreeMap<String, switchboard_upstream::Settings>,
+    /// Function bundles, by name, which is as those of upstreams are and none of theirs.
+    pub bundle: BTreeMap<String, BundleConfig>,
+    /// How bundles are fetched and run.
+    pub bundles: BundlesConfig,
     /// Upstreams that offer the same, by a name that is none of theirs.
     pub group: BTreeMap<String, switchboard_upstream::GroupSettings>,
 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bundles::Bundles;
 use crate::config::Config;
 use crate::control;
 use crate::fleet::Fleet;
@@ -37,6 +38,8 @@ pub(crate) struct Daemon {
     pub sources: Sources,
     pub gateway: Arc<Gateway>,
     pub fleet: Arc<Fleet>,
+    /// Those of the configuration.
+    pub bundles: Bundles,
     /// All but the default one; known once there are listeners.
     pub tenants: OnceLock<Arc<Tenants>>,
     /// The management surface; there once there are listeners.

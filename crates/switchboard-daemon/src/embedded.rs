@@ -26,7 +26,7 @@ use crate::seal;
 pub async fn run_embedded(launch: Launch) -> Result<(), StartProblem> {
     let Launch { paths, sources, log_to_stderr, guard, on_ready, .. } = launch;
     let config = sources.load().map_err(StartProblem::configuration)?.value;
-    let wanted =
+    let mut wanted =
         plan(&config, &sources.file, &sources.variables).map_err(StartProblem::configuration)?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), now());
     start_log(&config, None, log_to_stderr, &metrics)?;
@@ -35,7 +35,9 @@ pub async fn run_embedded(launch: Launch) -> Result<(), StartProblem> {
     let seal = seal::open(&paths, now()).await?;
     let middle = Middle::new(&config, sources.directory(), seal, None)?;
     let around = Around { paths: &paths, sources: &sources, config: &config, metrics: &metrics };
-    let Assembled { fleet, gateway, spawner, .. } = assemble(&around, &middle, guard).await?;
+    let Assembled { fleet, gateway, spawner, bundles, .. } =
+        assemble(&around, &middle, guard).await?;
+    bundles.join(&config, &mut wanted).await?;
     fleet.apply(&wanted, config.daemon.list_wait.as_duration());
     on_ready(&Ready { address: "stdio".to_owned(), pid: std::process::id() });
     fleet.wake();

@@ -521,7 +521,7 @@ fn describe(upstream: &Upstream) -> UpstreamStatus {
         in_flight: upstream.in_flight(),
         tools: upstream.view().lists.map(|lists| lists.tools.len()),
         optional: settings.optional,
-        problem: status.problem,
+        problem: status.problem.or_else(|| settings.inside.as_ref()?.remark.said()),
         note: note(upstream),
         endpoints: endpoints(upstream),
     }

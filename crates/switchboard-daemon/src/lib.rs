@@ -6,6 +6,7 @@
 
 mod annex;
 mod assemble;
+mod bundles;
 mod chores;
 mod clock;
 mod config;
@@ -44,6 +45,7 @@ mod tenants;
 mod unix;
 mod watchers;
 
+pub use bundles::Trial;
 pub use config::{Config, DaemonConfig, LogConfig, LogFormat, TenantsConfig, VaultConfig};
 pub use embedded::run_embedded;
 pub use lock::{LockError, holder};

@@ -68,6 +68,11 @@ pub fn plan(
     }
     let is_upstream =
         |name: &str| config.upstream.contains_key(name) || plan.upstreams.contains_key(name);
+    for (name, mistake) in rules::bundle::check(&config.bundle, is_upstream) {
+        let place = place::within(file, &format!("bundle.{name}"), &mistake.key);
+        mistakes.push(mistake.diagnostic.with_place(place));
+    }
+    let is_upstream = |name: &str| is_upstream(name) || config.bundle.contains_key(name);
     for (name, mistake) in rules::group::check(&config.group, is_upstream) {
         let place = place::within(file, &format!("group.{name}"), &mistake.key);
         mistakes.push(mistake.diagnostic.with_place(place));

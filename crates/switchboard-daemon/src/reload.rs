@@ -31,7 +31,8 @@ impl Daemon {
 
     async fn try_reload(&self) -> Result<Reloaded, StartProblem> {
         let _alone = self.change().await?;
-        let (config, wanted) = read(&self.sources)?;
+        let (config, mut wanted) = read(&self.sources)?;
+        self.bundles.join(&config, &mut wanted).await?;
         let keys = keys(&config, &self.paths).await?;
         let people = config.auth.beside(self.sources.directory());
         let identity = self.identity.prepare(people).await?;
@@ -59,6 +60,35 @@ impl Daemon {
             "reloaded"
         );
         Ok(report)
+    }
+
+    /// Serves bundles anew whose sources change, for as long as it is polled.
+    pub(crate) async fn follow_bundles(&self) {
+        loop {
+            let refresh = {
+                let config = self.config.lock().expect("no one panics holding it");
+                config.bundles.refresh.as_duration()
+            };
+            tokio::time::sleep(refresh).await;
+            let have_changed = tokio::task::block_in_place(|| self.bundles.have_changed());
+            if have_changed && let Err(problem) = self.renew_bundles().await {
+                tracing::warn!(%problem, "bundles cannot be served anew");
+            }
+        }
+    }
+
+    /// Reads the bundles again; everything else stays as it was last read.
+    async fn renew_bundles(&self) -> Result<(), StartProblem> {
+        let _alone = self.change().await?;
+        let config = self.config.lock().expect("no one panics holding it").clone();
+        let file = &self.sources.file;
+        let mut wanted =
+            plan(&config, file, &self.sources.variables).map_err(StartProblem::configuration)?;
+        self.bundles.join(&config, &mut wanted).await?;
+        let report = self.fleet.apply(&wanted, config.daemon.list_wait.as_duration());
+        self.fleet.wake();
+        self.tell_changes(&report, &config);
+        Ok(())
     }
 
     /// Tells those who watch what another configuration has changed.

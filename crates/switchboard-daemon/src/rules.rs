@@ -1,6 +1,7 @@
 //! What values must be beyond their shape, so that a mistake shows in `config check` and at the
 //! start rather than when somebody calls.
 
+pub(crate) mod bundle;
 pub(crate) mod group;
 mod reach;
 mod spread;

@@ -96,6 +96,7 @@ pub async fn run(launch: Launch) -> Result<(), StartProblem> {
         () = daemon.login.follow() => Instant::now(),
         () = daemon.identity.follow() => Instant::now(),
         () = daemon.follow_tenants() => Instant::now(),
+        () = daemon.follow_bundles() => Instant::now(),
     };
     drain(&daemon, &clients, predecessor, begun, &mut signals).await;
     close(&daemon, &spawner).await;
@@ -143,7 +144,7 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
         launch;
     let Claim { lock, inherited, mut predecessor } = claim;
     // Another daemon does not read it again once it was asked, so this is what it has, or newer.
-    let (config, wanted) = read(&sources)?;
+    let (config, mut wanted) = read(&sources)?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), now());
     let log = start_log(&config, Some(&paths), log_to_stderr, &metrics)?;
     let keys = keys(&config, &paths).await?;
@@ -156,12 +157,13 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
     let keeper = middle.keeper.take();
     let middle = Arc::new(middle);
     let around = Around { paths: &paths, sources: &sources, config: &config, metrics: &metrics };
-    let Assembled { fleet, gateway, spawner, environment } =
+    let Assembled { fleet, gateway, spawner, environment, bundles } =
         assemble(&around, &middle, guard).await?;
     middle.learn(&kept, &Tenant::default()).await;
     let login = Arc::new(KeyLogin::new(keys));
     let identity = Arc::new(identity(&around, &kept, &environment, &login).await?);
     report_plan(&wanted);
+    bundles.join(&config, &mut wanted).await?;
     fleet.apply(&wanted, config.daemon.list_wait.as_duration());
     if let Some(predecessor) = &mut predecessor
         && let Err(problem) = predecessor.take_over().await
@@ -190,6 +192,7 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
         admin: OnceLock::new(),
         recorded: CancellationToken::new(),
         keeping: TaskTracker::new(),
+        bundles,
         middle,
         kept,
         environment,

@@ -44,6 +44,10 @@ impl Caller {
         Arc::new(Self { context: context.clone(), pulse, lacked: Mutex::default() })
     }
 
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
     pub(crate) fn id(&self) -> CallerId {
         self.context.caller
     }

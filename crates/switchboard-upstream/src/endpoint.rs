@@ -91,6 +91,7 @@ impl Endpoint {
         is_listed: bool,
     ) -> Self {
         let tasks = environment.tasks.clone();
+        let inside = template.settings.inside.as_ref();
         let shared = Arc::new(Shared {
             name: Arc::clone(name),
             settings: template.settings.clone(),
@@ -99,7 +100,7 @@ impl Endpoint {
             login: template.login.clone(),
             environment,
             current: ArcSwapOption::empty(),
-            stderr: StderrRing::default(),
+            stderr: inside.map(|inside| inside.log.clone()).unwrap_or_default(),
             subscriptions: Arc::default(),
             tool_headers: Arc::default(),
             names: ArcSwapOption::empty(),

@@ -132,6 +132,10 @@ async fn connect(shared: &Shared, notices: Notices) -> Result<Arc<dyn Link>, Str
         };
         return Ok(Arc::new(memory.open(nearby, unasked).await?));
     }
+    if let Some(inside) = &settings.inside {
+        let owner = shared.environment.owner.clone();
+        return Ok(Arc::new(inside.open(&shared.name, owner)?));
+    }
     let outside = Outside {
         name: &shared.name,
         in_flight: settings.in_flight + OWN_PLACES,

@@ -108,7 +108,7 @@ impl Owner {
         shared: Arc<Shared>,
         commands: mpsc::Receiver<Command>,
     ) -> (Self, watch::Receiver<View>, watch::Receiver<Status>) {
-        let kept = shared.environment.cache.load(&shared.kept_as, &fingerprint(&shared.settings));
+        let kept = kept(&shared);
         let verdict = kept.as_ref().and_then(Kept::verdict);
         let kept = kept.map(|kept| kept.lists);
         if let Some(kept) = &kept {
@@ -448,4 +448,13 @@ async fn idle(shared: &Shared, since: Instant) {
         }
         tokio::time::sleep_until(due).await;
     }
+}
+
+/// What is known of the server before it is asked: what it listed the last time, or what it is made to
+/// list.
+fn kept(shared: &Shared) -> Option<Kept> {
+    if let Some(inside) = &shared.settings.inside {
+        return Some(Kept { lists: Lists::clone(&inside.lists), asked: None });
+    }
+    shared.environment.cache.load(&shared.kept_as, &fingerprint(&shared.settings))
 }

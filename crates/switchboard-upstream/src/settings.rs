@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use switchboard_config::TimeSpan;
 
 use crate::http::{HttpConfig, SseConfig};
+use crate::inside::InsideConfig;
 use crate::memory::MemoryConfig;
 use crate::roots::Root;
 use crate::stdio::StdioConfig;
@@ -40,6 +41,9 @@ pub struct Settings {
     /// A server inside this process, which no file can name.
     #[serde(skip)]
     pub memory: Option<MemoryConfig>,
+    /// A peer inside this process, which no file can name either.
+    #[serde(skip)]
+    pub inside: Option<InsideConfig>,
     /// Several ways to servers that do the same: each with one of `stdio`, `http`, `sse` and
     /// `websocket`. Calls are spread over them (`balance`), and go to another one where one fails.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -179,6 +183,7 @@ impl Settings {
             ("sse", self.sse.is_some()),
             ("websocket", self.websocket.is_some()),
             ("memory", self.memory.is_some()),
+            (self.inside.as_ref().map_or("inside", |inside| inside.kind), self.inside.is_some()),
         ];
         kinds.into_iter().filter_map(|(key, is_set)| is_set.then_some(key)).collect()
     }
@@ -206,6 +211,7 @@ impl Default for Settings {
             sse: None,
             websocket: None,
             memory: None,
+            inside: None,
             endpoints: Vec::new(),
             prefix: None,
             start: StartPolicy::Lazy,

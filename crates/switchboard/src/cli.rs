@@ -78,6 +78,7 @@ commands! {
         Call(call) context => "Call a tool",
         Route(route) context => "Say where a call would go, and why",
         History(history) context => "Show what was called, by whom and with what result; call it again",
+        Bundle(bundle) context => "Write, try and list bundles of your own tools",
         Login(login) context => "Log in at a server that wants to know who is asking",
         Logout(logout) context => "Forget a login",
         Stdio(stdio) context => "Speak MCP on standard input and output, for clients that start their servers",

@@ -5,6 +5,7 @@
     reason = "every `run` takes its arguments alike, whether or not it keeps them"
 )]
 
+pub(crate) mod bundle;
 pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod config;

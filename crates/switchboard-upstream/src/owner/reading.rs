@@ -77,7 +77,8 @@ impl Owner {
 
     /// Reads the lists after `wait`: all of them, or those of one kind.
     pub(super) fn read(&mut self, kind: Option<Kind>, wait: Duration) {
-        if !self.shared.is_listed {
+        // What a peer of this process lists is known.
+        if !self.shared.is_listed || self.shared.settings.inside.is_some() {
             return;
         }
         let Phase::Open { session, reading, stale, .. } = &mut self.phase else { return };

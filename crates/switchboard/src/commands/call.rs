@@ -4,6 +4,7 @@ mod arguments;
 mod content;
 
 pub(super) use self::arguments::{Words, parse};
+pub(super) use self::content::render as render_result;
 
 use std::time::Duration;
 

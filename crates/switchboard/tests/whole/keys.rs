@@ -2,6 +2,7 @@
 //! no key is without one.
 
 mod allowed;
+mod bundle;
 mod group;
 mod identity;
 mod kept;
@@ -186,6 +187,17 @@ const CASES: &[Case] = &[
     ("upstream.NAME.exclude_tools", upstream_filters),
     ("upstream.NAME.disabled", upstream_disabled),
     ("upstream.NAME.optional", upstream_optional),
+    ("bundle.NAME.source", bundle::settings),
+    ("bundle.NAME.settings", bundle::settings),
+    ("bundle.NAME.grants.environment", bundle::grants),
+    ("bundle.NAME.grants.files", bundle::grants),
+    ("bundle.NAME.prefix", bundle::prefix),
+    ("bundle.NAME.disabled", bundle::switches),
+    ("bundle.NAME.optional", bundle::switches),
+    ("bundles.python", bundle::python),
+    ("bundles.refresh", bundle::fetching),
+    ("bundles.unpacked", bundle::fetching),
+    ("bundles.packed", bundle::packed),
     ("group.NAME.upstreams", group::members),
     ("group.NAME.prefix", group::prefix),
     ("group.NAME.balance", group::balance),

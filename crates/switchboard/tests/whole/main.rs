@@ -7,6 +7,7 @@
 mod administration;
 mod asked;
 mod attacks;
+mod bundles;
 mod common;
 mod differential;
 mod durability;

@@ -66,7 +66,7 @@ impl Words {
     }
 
     /// The arguments as the tool's `inputSchema` wants them.
-    pub(super) fn object(self, schema: Option<&Value>) -> Result<Map<String, Value>, Failure> {
+    pub(crate) fn object(self, schema: Option<&Value>) -> Result<Map<String, Value>, Failure> {
         let root = schema.unwrap_or(&Value::Null);
         let mut object = self.object;
         let mut assigned: Vec<String> = Vec::new();

@@ -15,7 +15,7 @@ struct Answer {
 }
 
 /// Text as it is; of everything else, what it is and how large.
-pub(super) fn render(result: &Json) -> String {
+pub(crate) fn render(result: &Json) -> String {
     let answer: Answer = result.view().unwrap_or_default();
     if answer.content.is_empty() {
         let structured = answer.structured_content.map(|value| format!("{value:#}"));

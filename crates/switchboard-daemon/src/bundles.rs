@@ -1,0 +1,305 @@
+//! The bundles of the configuration: read, checked, and made upstreams among the others.
+//!
+//! What cannot be served changes nothing: where an older version is served, that goes on, and where
+//! there is none, the upstream is there and says what is wrong.
+
+mod trial;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use switchboard_core::{Lists, Tenant};
+use switchboard_function::{
+    Archive, Bundle, BundleConfig, BundlesConfig, Caps, Digest, Manifest, ManifestError, Python,
+    PythonConfig, Runtime, Serving, Shelf, Source, Stamp, Version,
+};
+use switchboard_process::{Spawner, StderrRing, allowed_environment};
+use switchboard_upstream::{EraChoice, InsideConfig, Remark, Settings, StartPolicy};
+
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::plan::{Plan, PlannedUpstream};
+use crate::problem::StartProblem;
+
+pub use self::trial::Trial;
+
+/// Bundles, and what they are made with.
+pub(crate) struct Bundles {
+    shelf: Shelf,
+    spawner: Spawner,
+    tasks: TaskTracker,
+    /// The directory of workers' programs.
+    programs: PathBuf,
+    /// What paths in the configuration are relative to.
+    base: PathBuf,
+    variables: BTreeMap<String, String>,
+    loaded: Mutex<HashMap<String, Loaded>>,
+}
+
+/// A bundle as it was last read.
+struct Loaded {
+    config: BundleConfig,
+    source: Source,
+    stamp: Stamp,
+    /// The upstream that it is, if some version of it could be served.
+    settings: Option<Settings>,
+    remark: Remark,
+}
+
+impl Bundles {
+    pub(crate) fn new(
+        state: &Path,
+        base: &Path,
+        (spawner, tasks): (&Spawner, &TaskTracker),
+        variables: &BTreeMap<String, String>,
+    ) -> Self {
+        let directory = state.join("bundles");
+        Self {
+            shelf: Shelf::new(directory.join("versions")),
+            spawner: spawner.clone(),
+            tasks: tasks.clone(),
+            programs: directory.join("programs"),
+            base: base.to_path_buf(),
+            variables: variables.clone(),
+            loaded: Mutex::default(),
+        }
+    }
+
+    /// Adds the bundles of `config` to `plan`, those that changed in their new version.
+    ///
+    /// # Errors
+    ///
+    /// The state directory cannot be used. What is wrong with a bundle is none.
+    pub(crate) async fn join(&self, config: &Config, plan: &mut Plan) -> Result<(), StartProblem> {
+        let wanted: Vec<_> = config.bundle.iter().filter(|(_, bundle)| !bundle.disabled).collect();
+        if !wanted.is_empty() {
+            let python = self.python(config)?;
+            for (name, bundle) in &wanted {
+                self.load(name, bundle, (&python, &config.bundles.caps())).await;
+            }
+        }
+        let mut loaded = self.loaded.lock().expect("no one panics holding it");
+        loaded.retain(|name, _| wanted.iter().any(|(wanted, _)| *wanted == name));
+        for (name, bundle) in &mut *loaded {
+            let settings = bundle.settings.clone().unwrap_or_else(|| bundle.broken(name));
+            let planned = PlannedUpstream { settings, from: None };
+            plan.upstreams.insert(name.clone(), planned);
+        }
+        Ok(())
+    }
+
+    /// Whether some source looks otherwise than when it was read. Blocks.
+    pub(crate) fn have_changed(&self) -> bool {
+        let seen: Vec<_> = {
+            let loaded = self.loaded.lock().expect("no one panics holding it");
+            loaded.values().map(|it| (it.source.clone(), it.stamp.clone())).collect()
+        };
+        seen.iter().any(|(source, stamp)| source.stamp() != *stamp)
+    }
+
+    fn python(&self, config: &Config) -> Result<Python, StartProblem> {
+        let place = (&self.spawner, &self.tasks, &*self.programs);
+        python(&config.bundles, &self.variables, place).map_err(|error| {
+            let message = format!("cannot use `{}`", self.programs.display());
+            StartProblem::new("state-unusable", message).because(error)
+        })
+    }
+
+    /// Reads one bundle, if it is not known as it is.
+    async fn load(&self, name: &str, config: &BundleConfig, (python, caps): (&Python, &Caps)) {
+        let source = Source::new(self.base.join(&config.source));
+        let read = {
+            let (source, shelf, caps) = (source.clone(), self.shelf.clone(), *caps);
+            let reading = tokio::task::spawn_blocking(move || {
+                // Looked at before it is read: what changes meanwhile is seen the next time.
+                let stamp = source.stamp();
+                (stamp, read(&source, &shelf, &caps))
+            });
+            reading.await.expect("reading a bundle does not panic")
+        };
+        let (stamp, read) = read;
+        let old = self.loaded.lock().expect("no one panics holding it").remove(name);
+        let remark = old.as_ref().map(|old| old.remark.clone()).unwrap_or_default();
+        let made = match read {
+            Ok(content) => self.make(name, config, (content, python), &remark).await,
+            Err(problem) => Err(problem),
+        };
+        let settings = match made {
+            Ok(settings) => {
+                remark.clear();
+                Some(settings)
+            }
+            Err(problem) => {
+                tracing::warn!(bundle = name, problem, "a bundle cannot be served");
+                let is_old = old.as_ref().is_some_and(|old| old.settings.is_some());
+                remark.say(match is_old {
+                    true => format!("what is there now cannot be served: {problem}"),
+                    false => problem,
+                });
+                old.and_then(|old| old.settings)
+            }
+        };
+        let loaded = Loaded { config: config.clone(), source, stamp, settings, remark };
+        let mut all = self.loaded.lock().expect("no one panics holding it");
+        all.insert(name.to_owned(), loaded);
+    }
+
+    async fn make(
+        &self,
+        name: &str,
+        config: &BundleConfig,
+        (content, python): (Content, &Python),
+        remark: &Remark,
+    ) -> Result<Settings, String> {
+        let manifest = manifest(&content, python).await?;
+        let Content { archive, version } = content;
+        let mut problems = manifest.ungranted(&config.grants);
+        let settings = manifest.settle(&config.settings).unwrap_or_else(|more| {
+            problems.extend(more);
+            serde_json::Map::new()
+        });
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
+        }
+        if matches!(manifest.runtime, Runtime::Wasm { .. }) {
+            return Err("this build has no WebAssembly".to_owned());
+        }
+        let identity = identity(&archive, config, &settings);
+        let is_older = manifest.is_older;
+        let serving = Serving {
+            name: name.to_owned(),
+            tenant: Tenant::default(),
+            version,
+            manifest: Arc::new(manifest),
+            settings,
+            environment: self.granted(config),
+        };
+        let shelved = serving.version.clone();
+        let bundle = Bundle::in_python(serving, python);
+        self.verify(&bundle, &shelved, python).await?;
+        let inside = InsideConfig {
+            kind: bundle.kind(),
+            identity,
+            lists: Arc::clone(bundle.lists()),
+            log: bundle.log().clone(),
+            version: version_name(&archive, bundle.manifest()),
+            peer: bundle,
+            remark: remark.clone(),
+        };
+        let prefix = config.prefix.clone().or_else(|| is_older.then(String::new));
+        Ok(Settings { prefix, ..around(inside, config) })
+    }
+
+    /// Has its code loaded once, which tells what a manifest cannot.
+    async fn verify(
+        &self,
+        bundle: &Bundle,
+        version: &Version,
+        python: &Python,
+    ) -> Result<(), String> {
+        let conditions = python.interpreter().display().to_string();
+        if self.shelf.is_verified(version, &conditions) {
+            return Ok(());
+        }
+        let problems = bundle.verify().await;
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
+        }
+        self.shelf.verified(version, &conditions).map_err(|error| error.to_string())
+    }
+
+    /// The variables that a bundle gets.
+    fn granted(&self, config: &BundleConfig) -> BTreeMap<String, OsString> {
+        let names = config.grants.environment.iter();
+        let value = |name: &String| Some((name.clone(), self.variables.get(name)?.into()));
+        names.filter_map(value).collect()
+    }
+}
+
+impl Loaded {
+    /// What stands for a bundle of which no version can be served.
+    fn broken(&self, name: &str) -> Settings {
+        let inside = InsideConfig {
+            kind: "bundle",
+            identity: format!("broken {name}"),
+            peer: Arc::new(switchboard_function::Nothing),
+            lists: Arc::new(Lists::default()),
+            log: StderrRing::default(),
+            version: String::new(),
+            remark: self.remark.clone(),
+        };
+        around(inside, &self.config)
+    }
+}
+
+/// What was read of a bundle.
+struct Content {
+    archive: Archive,
+    version: Version,
+}
+
+fn read(source: &Source, shelf: &Shelf, caps: &Caps) -> Result<Content, String> {
+    let archive = source.read(caps).map_err(|error| error.to_string())?;
+    let version = shelf.put(&archive).map_err(|error| error.to_string())?;
+    Ok(Content { archive, version })
+}
+
+/// What is in it, whichever way it says so.
+async fn manifest(content: &Content, python: &Python) -> Result<Manifest, String> {
+    let Content { archive, version } = content;
+    match Manifest::of(archive) {
+        Err(ManifestError::Missing) => python.declared_manifest(archive, version).await,
+        manifest => manifest.map_err(|error| error.to_string()),
+    }
+}
+
+/// What runs bundles in Python, with its programs in a directory.
+fn python(
+    config: &BundlesConfig,
+    variables: &BTreeMap<String, String>,
+    (spawner, tasks, directory): (&Spawner, &TaskTracker, &Path),
+) -> io::Result<Python> {
+    let variables = variables.iter().map(|(name, value)| (name.clone(), value.into())).collect();
+    let python = PythonConfig {
+        interpreter: config.python.clone(),
+        directory: directory.to_path_buf(),
+        environment: allowed_environment(&variables),
+    };
+    Python::new(python, spawner.clone(), tasks.clone())
+}
+
+/// What makes it another upstream: its content, and what it is started with.
+fn identity(
+    archive: &Archive,
+    config: &BundleConfig,
+    settings: &serde_json::Map<String, serde_json::Value>,
+) -> String {
+    let with = serde_json::json!([settings, config.grants]).to_string();
+    format!("{} {}", archive.digest(), Digest::of(with.as_bytes()))
+}
+
+/// What people call the version: as it says itself, and so much of its digest as tells it apart.
+fn version_name(archive: &Archive, manifest: &Manifest) -> String {
+    let digest = archive.digest().short();
+    match &manifest.version {
+        Some(version) => format!("{version} ({digest})"),
+        None => digest,
+    }
+}
+
+/// The upstream that a bundle is. The time of a call is a matter of the bundle's own limits.
+fn around(inside: InsideConfig, config: &BundleConfig) -> Settings {
+    Settings {
+        inside: Some(inside),
+        era: EraChoice::Modern,
+        start: StartPolicy::Eager,
+        optional: config.optional,
+        timeout: switchboard_config::TimeSpan::from_mins(61),
+        timeout_total: switchboard_config::TimeSpan::from_mins(61),
+        ..Settings::default()
+    }
+}

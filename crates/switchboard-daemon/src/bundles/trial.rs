@@ -1,0 +1,102 @@
+//! A bundle tried without a daemon, as its author does: read, checked, called.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use switchboard_config::Secret;
+use switchboard_core::{Context, Peer as _, Request, Response, Tenant};
+use switchboard_function::{Bundle, BundlesConfig, Manifest, Serving, Shelf, Source};
+use switchboard_mcp::{Json, Method, ProtocolVersion};
+use switchboard_process::{Options, Spawner};
+use tokio_util::task::TaskTracker;
+
+use super::{manifest, python, read};
+use crate::outside::owner;
+
+/// A bundle that is tried. Nothing of it is left when it was [closed](Self::close).
+pub struct Trial {
+    pub manifest: Arc<Manifest>,
+    /// The digest of its content.
+    pub digest: String,
+    pub files: usize,
+    bundle: Arc<Bundle>,
+    spawner: Spawner,
+    directory: tempfile::TempDir,
+}
+
+impl Trial {
+    /// Reads the bundle at `path` and loads its code.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, for people.
+    pub async fn open(
+        path: &Path,
+        config: &BundlesConfig,
+        set: &BTreeMap<String, Secret>,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Self, String> {
+        let unusable = |error: std::io::Error| format!("no directory to try it in: {error}");
+        let directory = tempfile::TempDir::with_prefix("switchboard-bundle-").map_err(unusable)?;
+        let options = Options { state_dir: directory.path().join("children"), guard: None };
+        let (spawner, _) = Spawner::start(options).await.map_err(|error| error.to_string())?;
+        let python = python(config, variables, (&spawner, &TaskTracker::new(), directory.path()));
+        let python = python.map_err(unusable)?;
+        let shelf = Shelf::new(directory.path().join("versions"));
+        let content = read(&Source::new(path.to_path_buf()), &shelf, &config.caps())?;
+        let manifest = Arc::new(manifest(&content, &python).await?);
+        let settings = manifest.settle(set).map_err(|problems| problems.join("; "))?;
+        let bundle = Bundle::in_python(
+            Serving {
+                name: manifest.name.clone(),
+                tenant: Tenant::default(),
+                version: content.version,
+                manifest: Arc::clone(&manifest),
+                settings,
+                environment: BTreeMap::new(),
+            },
+            &python,
+        );
+        let (digest, files) =
+            (content.archive.digest().to_string(), content.archive.names().count());
+        Ok(Self { manifest, digest, files, bundle, spawner, directory })
+    }
+
+    /// What of its functions cannot be run.
+    pub async fn verify(&self) -> Vec<String> {
+        self.bundle.verify().await
+    }
+
+    /// Calls a tool, as the owner.
+    ///
+    /// # Errors
+    ///
+    /// Why it did not run.
+    pub async fn call(&self, tool: &str, arguments: &Value) -> Result<Response, String> {
+        let params = serde_json::json!({ "name": tool, "arguments": arguments });
+        let request = Request {
+            method: Method::ToolsCall,
+            params: Some(Json::encode(&params)),
+            name: Some(tool.to_owned()),
+        };
+        let context = Context::new(owner(), ProtocolVersion::MODERN);
+        self.bundle.request(&context, request).await.map_err(|error| error.to_string())
+    }
+
+    /// What its code wrote to its standard output and error.
+    pub fn log(&self) -> Vec<String> {
+        self.bundle.log().lines(1_000).into_iter().map(|line| line.text).collect()
+    }
+
+    /// Ends what it started.
+    pub async fn close(self) {
+        let Self { bundle, spawner, directory, .. } = self;
+        drop(bundle);
+        spawner.close(Duration::from_secs(1)).await;
+        // What is left lies where such things are cleared away.
+        let _ = directory.close();
+    }
+}

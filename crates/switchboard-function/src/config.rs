@@ -1,0 +1,78 @@
+//! `[bundles]` and `[bundle.NAME]`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use switchboard_config::{ByteSize, Secret, TimeSpan};
+
+use crate::archive::Caps;
+
+/// How bundles are fetched and run.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BundlesConfig {
+    /// The Python that bundles run in: a path, or a name that is looked up on `PATH`. 3.9 and later.
+    pub python: PathBuf,
+    /// How often the sources of bundles are looked at for changes. 1 s: whoever edits a bundle tries
+    /// it right after.
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
+    pub refresh: TimeSpan,
+    /// How many bytes an archive may have.
+    #[schemars(extend("x-minimum" = "1 KiB", "x-maximum" = "1 GiB"))]
+    pub packed: ByteSize,
+    /// How many bytes its files may have.
+    #[schemars(extend("x-minimum" = "1 KiB", "x-maximum" = "8 GiB"))]
+    pub unpacked: ByteSize,
+}
+
+/// One bundle.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BundleConfig {
+    /// A ZIP archive or a directory; relative to this file. It is served anew when it changes.
+    pub source: PathBuf,
+    /// What is set of it: the names are in its manifest.
+    pub settings: BTreeMap<String, Secret>,
+    /// What it gets of what is denied to all.
+    pub grants: Grants,
+    /// What stands before the names of its tools and prompts (`prefix__tool`). Absent: the name of
+    /// the bundle, or nothing where it is of the older engine's shape; `""` shows bare names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// Keeps the entry without using it.
+    pub disabled: bool,
+    /// Whether `health` stays good while it cannot be served.
+    pub optional: bool,
+}
+
+/// What a bundle gets of what is denied to all. What it wants and does not get keeps it from being
+/// served.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Grants {
+    /// Files and directories that it may read.
+    pub files: Vec<PathBuf>,
+    /// Variables of the daemon's environment that it gets.
+    pub environment: Vec<String>,
+}
+
+impl Default for BundlesConfig {
+    fn default() -> Self {
+        let caps = Caps::default();
+        Self {
+            python: PathBuf::from("python3"),
+            refresh: TimeSpan::from_secs(1),
+            packed: ByteSize::from_bytes(caps.packed),
+            unpacked: ByteSize::from_bytes(caps.unpacked),
+        }
+    }
+}
+
+impl BundlesConfig {
+    pub fn caps(&self) -> Caps {
+        let (packed, unpacked) = (self.packed.bytes(), self.unpacked.bytes());
+        Caps { packed, unpacked, ..Caps::default() }
+    }
+}

@@ -1,0 +1,40 @@
+//! Function bundles: tools, resources and prompts that people upload, served beside those of every
+//! server, without trusting their code with the daemon.
+//!
+//! The way of a bundle, and the module for each step:
+//!
+//! ```text
+//! bytes of a ZIP, a directory ─▶ archive    names and sizes checked before a byte is written
+//!                                shelf      unpacked once, under the digest of its content
+//!                                manifest   what is in it: functions, settings, limits, wishes
+//!                                bundle     a Peer with lists: arguments checked, then …
+//!                                python     … worker processes, one call at a time each
+//! ```
+//!
+//! A version never changes: another content has another digest, and is another bundle to whoever
+//! serves it.
+
+mod archive;
+mod bundle;
+mod config;
+mod digest;
+mod manifest;
+mod pack;
+mod python;
+mod runtime;
+mod schema;
+mod settings;
+mod shelf;
+mod source;
+mod template;
+
+pub use archive::{Archive, ArchiveError, Caps};
+pub use bundle::{Bundle, Nothing, Serving};
+pub use config::{BundleConfig, BundlesConfig, Grants};
+pub use digest::Digest;
+pub use manifest::{
+    Function, FunctionKind, Limits, Manifest, ManifestError, Runtime, Setting, SettingType, Wants,
+};
+pub use python::{Python, PythonConfig};
+pub use shelf::{Shelf, ShelfError, Version};
+pub use source::{Source, Stamp};

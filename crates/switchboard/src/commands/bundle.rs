@@ -1,0 +1,226 @@
+//! `switchboard bundle`.
+
+mod new;
+mod run;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use switchboard_daemon::Trial;
+use switchboard_function::{BundlesConfig, FunctionKind, Source};
+
+use self::new::New;
+use self::run::Run;
+use crate::context::Context;
+use crate::daemon;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Table, count};
+use crate::untrusted;
+
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "A bundle is a directory or a ZIP archive with a `switchboard.toml` and code: tools, resources and
+prompts of your own, served beside those of every server. `[bundle.NAME]` in the configuration
+says where it is.
+
+Examples:
+  switchboard bundle new weather
+  switchboard bundle check weather
+  switchboard bundle run weather forecast city=Bern
+  switchboard bundle pack weather
+  switchboard bundle list"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Action {
+    /// Begin a bundle: a directory with a manifest and a tool that works
+    New(New),
+    /// Look for what is wrong with a bundle, and load its code once
+    Check {
+        /// A directory or a ZIP archive
+        path: PathBuf,
+    },
+    /// Try a tool, without a daemon
+    Run(Run),
+    /// Make a ZIP archive of a directory
+    Pack {
+        /// The directory
+        path: PathBuf,
+        /// The archive [default: the name of the bundle with `.zip`]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// List the bundles that the daemon serves
+    List,
+}
+
+/// What a bundle has.
+#[derive(Debug, Serialize)]
+struct Checked {
+    name: String,
+    version: Option<String>,
+    digest: String,
+    files: usize,
+    tools: Vec<String>,
+    resources: Vec<String>,
+    prompts: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Packed {
+    file: PathBuf,
+    bytes: usize,
+    digest: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Served {
+    name: String,
+    kind: String,
+    state: String,
+    version: Option<String>,
+    tools: Option<usize>,
+    problem: Option<String>,
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    match args.action {
+        Action::New(new) => new::run(&new, context),
+        Action::Check { path } => check(&path, context),
+        Action::Run(run) => run::run(run, context),
+        Action::Pack { path, output } => pack(&path, output, context),
+        Action::List => list(context),
+    }
+}
+
+fn check(path: &Path, context: &Context) -> Result<Exit, Failure> {
+    let progress = context.output.progress("Loading its code");
+    let checked = context.runtime()?.block_on(async {
+        let trial = open(path, &[], context).await?;
+        let problems = trial.verify().await;
+        let checked = checked(&trial);
+        trial.close().await;
+        match problems.is_empty() {
+            true => Ok(checked),
+            false => Err(wrong(path, &problems.join("; "))),
+        }
+    });
+    drop(progress);
+    context.output.show(&checked?, render)?;
+    Ok(Exit::Ok)
+}
+
+/// A trial of a bundle, with what is set of it.
+async fn open(path: &Path, set: &[(String, String)], context: &Context) -> Result<Trial, Failure> {
+    let secret = |(name, value): &(String, String)| (name.clone(), value.clone().into());
+    let set = set.iter().map(secret).collect();
+    let config = config(context)?;
+    let trial = Trial::open(path, &config, &set, &context.variables).await;
+    trial.map_err(|problem| wrong(path, &problem))
+}
+
+fn config(context: &Context) -> Result<BundlesConfig, Failure> {
+    let loaded = context.sources.load().map_err(|wrong| Failure::configuration(&wrong))?;
+    Ok(loaded.value.bundles)
+}
+
+fn wrong(path: &Path, problem: &str) -> Failure {
+    Failure::new("bundle-invalid", format!("`{}` cannot be served", path.display()))
+        .with_cause(untrusted::text(problem))
+        .with_hint("docs/guide/bundles.md says what belongs into a bundle")
+}
+
+fn checked(trial: &Trial) -> Checked {
+    let manifest = &trial.manifest;
+    let of = |kinds: &[FunctionKind]| -> Vec<String> {
+        let functions = manifest.functions.iter().filter(|it| kinds.contains(&it.kind));
+        functions.map(|function| function.key.clone()).collect()
+    };
+    Checked {
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        digest: trial.digest.clone(),
+        files: trial.files,
+        tools: of(&[FunctionKind::Tool]),
+        resources: of(&[FunctionKind::Resource, FunctionKind::Template]),
+        prompts: of(&[FunctionKind::Prompt]),
+    }
+}
+
+fn render(checked: &Checked) -> String {
+    let version = checked.version.as_deref().map(|it| format!(" {it}")).unwrap_or_default();
+    let mut text =
+        format!("{}{version}, {}, all good\n", checked.name, count(checked.files, "file"));
+    let lists = [
+        ("tools", &checked.tools),
+        ("resources", &checked.resources),
+        ("prompts", &checked.prompts),
+    ];
+    for (noun, names) in lists.iter().filter(|(_, names)| !names.is_empty()) {
+        text.push_str(&format!("  {noun}: {}\n", names.join(", ")));
+    }
+    text.push_str(&format!("  sha256: {}", checked.digest));
+    untrusted::text(&text)
+}
+
+fn pack(path: &Path, output: Option<PathBuf>, context: &Context) -> Result<Exit, Failure> {
+    let caps = config(context)?.caps();
+    let archive = Source::new(path.to_path_buf()).read(&caps);
+    let archive = archive.map_err(|error| wrong(path, &error.to_string()))?;
+    let manifest = switchboard_function::Manifest::of(&archive);
+    let manifest = manifest.map_err(|error| wrong(path, &error.to_string()))?;
+    let bytes = archive.zip().map_err(|error| wrong(path, &error))?;
+    let file = output.unwrap_or_else(|| PathBuf::from(format!("{}.zip", manifest.name)));
+    fs::write(&file, &bytes).map_err(|error| {
+        Failure::new("file-io", format!("`{}` cannot be written", file.display())).with_cause(error)
+    })?;
+    let digest = switchboard_function::Digest::of(&bytes).to_string();
+    let packed = Packed { file, bytes: bytes.len(), digest };
+    context.output.show(&packed, |packed| {
+        let file = packed.file.display();
+        format!("wrote {file}, {} bytes\n  sha256: {}", packed.bytes, packed.digest)
+    })?;
+    Ok(Exit::Ok)
+}
+
+fn list(context: &Context) -> Result<Exit, Failure> {
+    let status = context.runtime()?.block_on(daemon::status(context))?;
+    let is_bundle = |kind: &str| matches!(kind, "python" | "wasm" | "bundle");
+    let bundles = status.upstreams.into_iter().filter(|upstream| is_bundle(&upstream.kind));
+    let bundles: Vec<Served> = bundles
+        .map(|upstream| Served {
+            // What it says of itself is its name and its version.
+            version: upstream.software.and_then(|it| Some(it.split_once(' ')?.1.to_owned())),
+            name: upstream.name,
+            kind: upstream.kind,
+            state: upstream.state,
+            tools: upstream.tools,
+            problem: upstream.problem,
+        })
+        .collect();
+    if bundles.is_empty() && !context.json {
+        context.output.note("No bundle is configured; `switchboard bundle new` begins one.");
+        return Ok(Exit::Ok);
+    }
+    context.output.show(&bundles, |bundles| {
+        let mut table = Table::new(&["BUNDLE", "KIND", "STATE", "VERSION", "TOOLS", "PROBLEM"]);
+        for bundle in bundles {
+            table.row([
+                bundle.name.clone(),
+                bundle.kind.clone(),
+                bundle.state.clone(),
+                untrusted::line(bundle.version.as_deref().unwrap_or("-")),
+                bundle.tools.map_or("-".to_owned(), |tools| tools.to_string()),
+                bundle.problem.as_deref().map(untrusted::line).unwrap_or_default(),
+            ]);
+        }
+        table.render(context.output.width())
+    })?;
+    Ok(Exit::Ok)
+}

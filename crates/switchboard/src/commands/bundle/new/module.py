@@ -1,0 +1,5 @@
+"""The functions of the bundle NAME."""
+
+
+def hello(name):
+    return f"Hello {name}!"
