@@ -205,9 +205,10 @@ fn spawn_error(program: &Path, cause: io::Error) -> SpawnError {
             | rustix::io::Errno::NOEXEC
             | rustix::io::Errno::ACCESS
             | rustix::io::Errno::PERM
-            | rustix::io::Errno::TOOBIG
-            | rustix::io::Errno::LIBBAD,
+            | rustix::io::Errno::TOOBIG,
         ) => SpawnError::NotExecutable { program, cause },
+        #[cfg(target_os = "linux")]
+        Some(rustix::io::Errno::LIBBAD) => SpawnError::NotExecutable { program, cause },
         _ => SpawnError::Refused { program, cause },
     }
 }
