@@ -67,9 +67,11 @@ const TESTS_ONLY: &[&str] = &["switchboard-testkit"];
 /// Dependencies that cost much to build or leak into types: one crate names each, tests included.
 const OWNERS: &[(&str, &str)] = &[
     ("clap", "switchboard"),
+    ("landlock", "switchboard-process"),
     ("listenfd", "switchboard-daemon"),
     ("prometheus-client", "switchboard-telemetry"),
     ("rmcp", "switchboard-conformance"),
+    ("seccompiler", "switchboard-process"),
     ("webpki-roots", "switchboard-egress"),
 ];
 

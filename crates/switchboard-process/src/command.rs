@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::StderrRing;
+use crate::sandbox::Sandbox;
 
 /// A program to start, with everything it gets to see.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct Command {
     pub cwd: Option<PathBuf>,
     /// Where standard error goes. Give the same ring to a restarted child and its history goes on.
     pub stderr: StderrRing,
+    /// What the child may reach; as much as the daemon if `None`.
+    pub sandbox: Option<Sandbox>,
 }
 
 impl Command {
@@ -36,6 +39,7 @@ impl Command {
             env: BTreeMap::new(),
             cwd: None,
             stderr: StderrRing::default(),
+            sandbox: None,
         }
     }
 }
@@ -49,6 +53,7 @@ impl fmt::Debug for Command {
             .field("args", &format_args!("{} not shown", self.args.len()))
             .field("env", &self.env.keys())
             .field("cwd", &self.cwd)
+            .field("sandbox", &self.sandbox)
             .finish_non_exhaustive()
     }
 }

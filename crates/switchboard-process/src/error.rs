@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::sandbox::LayerKind;
+
 /// Why a child was not started. Nothing of it is left running.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
@@ -45,6 +47,14 @@ pub enum SpawnError {
         #[source]
         cause: io::Error,
     },
+    /// A layer of the child's sandbox is missing on this machine, or could not be made this time.
+    #[error("the layer `{}` of the sandbox cannot be put in force", layer.name())]
+    NotIsolated {
+        layer: LayerKind,
+        #[source]
+        cause: io::Error,
+        hint: String,
+    },
     /// No child is started any more.
     #[error("the daemon is stopping")]
     Closed,
@@ -70,13 +80,18 @@ impl SpawnError {
             Self::Invalid { .. } => "process-invalid",
             Self::Refused { .. } => "process-refused",
             Self::NotRecorded { .. } => "process-not-recorded",
+            Self::NotIsolated { .. } => "process-not-isolated",
             Self::Closed => "process-closed",
         }
     }
 
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::NotRecorded { .. })
+        match self {
+            Self::Refused { .. } | Self::NotRecorded { .. } => true,
+            Self::NotIsolated { cause, .. } => is_shortage(cause),
+            _ => false,
+        }
     }
 
     /// What to do about it.
@@ -97,9 +112,22 @@ impl SpawnError {
                 "see whether the state directory is writable and its disk has room: `df -h`"
                     .to_owned()
             }
+            Self::NotIsolated { hint, .. } => hint.clone(),
             Self::Closed => "start the daemon again with `switchboard start`".to_owned(),
         }
     }
+}
+
+/// Whether the system is out of something that others give back: namespaces, memory, descriptors.
+fn is_shortage(cause: &io::Error) -> bool {
+    use rustix::io::Errno;
+
+    cause.raw_os_error().map(Errno::from_raw_os_error).is_some_and(|errno| {
+        matches!(
+            errno,
+            Errno::AGAIN | Errno::NOMEM | Errno::NOSPC | Errno::USERS | Errno::MFILE | Errno::NFILE
+        )
+    })
 }
 
 fn hint_not_found(program: &OsString, path: Option<&OsString>) -> String {

@@ -14,6 +14,8 @@
 //! Linux has all five. Other Unix systems have the first one: there is no parent-death signal, and no
 //! `/proc` in which the other mechanisms could tell our processes from those of strangers.
 //!
+//! A child that nobody trusts is started in a [`sandbox`].
+//!
 //! What is out of reach everywhere: a process that left its group *and* cleared its environment, and
 //! one that changed its user. This crate knows no MCP: what flows through the pipes is for others.
 
@@ -30,6 +32,7 @@ mod marker;
 mod owner;
 mod prepare;
 mod process;
+pub mod sandbox;
 mod settle;
 mod spawner;
 mod stderr;

@@ -10,14 +10,26 @@ use std::process::Command;
 
 use rustix::process::{Pid, getpid};
 
+use crate::sandbox::Prepared;
+
 /// Makes the child the head of a group of its own that dies with the daemon and inherits nothing of it.
-pub(crate) fn child(command: &mut Command) {
+///
+/// Leaving the daemon's namespaces changes the child's rights, upon which the kernel may forget the wish
+/// to die with somebody (PR_SET_PDEATHSIG(2const)), and the last layer of a sandbox forbids to utter it.
+/// So it stands between the two.
+pub(crate) fn child(command: &mut Command, mut sandbox: Option<Prepared>) {
     let daemon = getpid();
     command.process_group(0);
     before_exec(command, move || {
-        die_with(daemon)?;
         reset_signals();
         close_descriptors_on_exec();
+        if let Some(sandbox) = &sandbox {
+            sandbox.separate()?;
+        }
+        die_with(daemon)?;
+        if let Some(sandbox) = &mut sandbox {
+            sandbox.confine()?;
+        }
         Ok(())
     });
 }

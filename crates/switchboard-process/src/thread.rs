@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ledger::{Ledger, ProcessName};
 use crate::marker::{ChildId, OwnerId, variables};
 use crate::process::Process;
+use crate::sandbox::Prepared;
 use crate::{Command, GuardCommand, SpawnError, leader, lookup, prepare};
 
 /// What the thread is told to do.
@@ -129,7 +130,9 @@ impl SpawnThread {
         if let Some(cwd) = &command.cwd {
             prepared.current_dir(cwd);
         }
-        prepare::child(&mut prepared);
+        let sandbox = command.sandbox.as_ref();
+        let sandbox = sandbox.map(|it| Prepared::new(it, program)).transpose()?;
+        prepare::child(&mut prepared, sandbox);
         let mut child = prepared.spawn().map_err(|cause| spawn_error(program, cause))?;
         let pid = Pid::from_child(&child);
         let (stdin, stdout, stderr) =
@@ -198,6 +201,9 @@ fn check_words(command: &Command) -> Result<(), SpawnError> {
 
 /// Tells a file that will never run from a system that is short of something now.
 fn spawn_error(program: &Path, cause: io::Error) -> SpawnError {
+    if let Some(error) = Prepared::failure(&cause) {
+        return error;
+    }
     let program = program.to_owned();
     match cause.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
         Some(

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, getsid, kill_process};
 mod common;
 
 use common::{PATIENCE, alive, is_running, processes, script, wait_until};
+use switchboard_process::sandbox::{Limits, Sandbox, program_paths};
 use switchboard_process::{GuardCommand, Options, Spawner, guard_main, settle};
 
 /// After this long nothing may be left.
@@ -29,11 +30,17 @@ const TREE: &str = "sleep 1000 &
     sleep 1000";
 const TREE_MEMBERS: usize = 5; // a shell and two sleeps in the group, a shell and its sleep outside
 
+/// The same in a sandbox, which lets nobody leave the group.
+const BOXED: &str = "sleep 1000 & echo ready; sleep 1000";
+const BOXED_MEMBERS: usize = 3;
+
 type Case = (&'static str, fn());
 
 const CASES: &[Case] = &[
     ("killed_daemon_with_guard_leaves_nothing_for_a_second", killed_daemon_with_guard),
     ("killed_daemon_without_guard_is_settled_by_the_next", killed_daemon_without_guard),
+    ("killed_daemon_with_guard_leaves_no_sandboxed_child", killed_daemon_of_sandboxed_children),
+    ("strays_in_a_sandbox_are_found_by_the_next", strays_in_a_sandbox),
     ("guard_is_out_of_reach", guard_is_out_of_reach),
     ("guard_that_dies_is_replaced", guard_that_dies_is_replaced),
     ("daemon_that_closes_sends_the_guard_home", daemon_that_closes),
@@ -44,7 +51,10 @@ fn main() -> ExitCode {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["guard", directory] => guard_main(Path::new(directory), io::stdin()),
-        ["daemon", directory, tree, guard] => daemon(directory, tree, guard == "guarded"),
+        ["daemon", directory, tree, guard, kind] => {
+            let command = if kind == "boxed" { boxed(tree) } else { script(tree, TREE) };
+            daemon(directory, guard == "guarded", &command)
+        }
         _ if !cfg!(target_os = "linux") => ExitCode::SUCCESS,
         ref filters => run_cases(filters),
     }
@@ -63,7 +73,11 @@ fn run_cases(filters: &[&str]) -> ExitCode {
 
 /// Plays the daemon: two children, then waits for the end of its standard input and closes.
 #[tokio::main]
-async fn daemon(directory: &str, tree: &str, guarded: bool) -> ExitCode {
+async fn daemon(
+    directory: &str,
+    guarded: bool,
+    command: &switchboard_process::Command,
+) -> ExitCode {
     use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
     let program = std::env::current_exe().unwrap();
@@ -73,7 +87,7 @@ async fn daemon(directory: &str, tree: &str, guarded: bool) -> ExitCode {
         Spawner::start(Options { state_dir: directory.into(), guard }).await.unwrap();
     let mut children = Vec::new();
     for _ in 0..2 {
-        let mut child = spawner.spawn(script(tree, TREE)).await.unwrap();
+        let mut child = spawner.spawn(command.clone()).await.unwrap();
         let mut line = String::new();
         BufReader::new(child.take_stdout().unwrap()).read_line(&mut line).await.unwrap();
         assert_eq!(line, "ready\n");
@@ -85,6 +99,18 @@ async fn daemon(directory: &str, tree: &str, guarded: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// A wrapper in a sandbox, with the programs it starts.
+fn boxed(tree: &str) -> switchboard_process::Command {
+    let mut command = script(tree, BOXED);
+    command.sandbox = Some(Sandbox {
+        readable: program_paths(Path::new("/bin/sh")),
+        executable: vec!["/bin/sleep".into()],
+        limits: Limits { may_start_processes: true, ..Limits::default() },
+        ..Sandbox::default()
+    });
+    command
+}
+
 /// A running daemon, as this test sees it.
 struct Daemon {
     process: Child,
@@ -94,11 +120,20 @@ struct Daemon {
 
 impl Daemon {
     fn start(name: &str, guarded: bool) -> Self {
+        Self::of(name, guarded, ("plain", TREE_MEMBERS))
+    }
+
+    fn sandboxed(name: &str, guarded: bool) -> Self {
+        Self::of(name, guarded, ("boxed", BOXED_MEMBERS))
+    }
+
+    fn of(name: &str, guarded: bool, (kind, members): (&str, usize)) -> Self {
         let tree = common::tree(name);
         let directory = tempfile::tempdir().unwrap();
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["daemon", directory.path().to_str().unwrap(), &tree])
             .arg(if guarded { "guarded" } else { "alone" })
+            .arg(kind)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -106,7 +141,7 @@ impl Daemon {
         let mut line = String::new();
         io::BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n");
-        wait_until("both trees run", PATIENCE, || alive(&tree).len() >= 2 * TREE_MEMBERS);
+        wait_until("both trees run", PATIENCE, || alive(&tree).len() >= 2 * members);
         Self { process, directory, tree }
     }
 
@@ -180,6 +215,23 @@ fn killed_daemon_without_guard() {
     assert!(
         settled.killed.len() >= 2 && settled.survivors.is_empty() && settled.damaged.is_empty()
     );
+    daemon.nothing_is_left();
+}
+
+fn killed_daemon_of_sandboxed_children() {
+    let mut daemon = Daemon::sandboxed("killed-boxed", true);
+    daemon.kill();
+    daemon.nothing_is_left();
+}
+
+fn strays_in_a_sandbox() {
+    let mut daemon = Daemon::sandboxed("killed-boxed-alone", false);
+    daemon.kill();
+    wait_until("the kernel ends the children", ONE_SECOND, || alive(&daemon.tree).len() <= 4);
+    assert!(!alive(&daemon.tree).is_empty(), "grandchildren are out of the kernel's reach");
+    let settled = settle(daemon.directory.path()).unwrap();
+    assert_eq!(alive(&daemon.tree), [0; 0]);
+    assert!(settled.survivors.is_empty() && settled.killed.len() >= 2);
     daemon.nothing_is_left();
 }
 
