@@ -10,6 +10,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::leader::{Leader, News};
 use crate::marker::ChildId;
@@ -48,6 +49,8 @@ struct Owner {
     leader: Leader,
     tree: Tree,
     pump: Option<JoinHandle<()>>,
+    /// Carries what a sandboxed child sends to its one port, for as long as the child is there.
+    _passage: Option<AbortOnDropHandle<()>>,
     stop: oneshot::Receiver<Duration>,
     exit: watch::Sender<Option<Exit>>,
 }
@@ -99,7 +102,8 @@ async fn start(
     let (reply, started) = oneshot::channel();
     let order = Order::Start { command: Box::new(command), reply };
     shared.orders.send(order).await.map_err(|_| SpawnError::Closed)?;
-    let Started { id, pid, started, pipes } = started.await.map_err(|_| SpawnError::Closed)??;
+    let Started { id, pid, started, pipes, passage } =
+        started.await.map_err(|_| SpawnError::Closed)??;
 
     let (stop, stop_wanted) = oneshot::channel();
     let (exit, exit_seen) = watch::channel(None);
@@ -109,6 +113,8 @@ async fn start(
         id,
         label: label.clone(),
         pump: None,
+        _passage: passage
+            .map(|passage| AbortOnDropHandle::new(shared.tracker.spawn(passage.carry()))),
         stop: stop_wanted,
         exit,
     };

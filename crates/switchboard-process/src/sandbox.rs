@@ -19,6 +19,7 @@ mod layer;
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod other;
+mod passage;
 mod paths;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use linux as system;
 #[cfg(not(target_os = "linux"))]
 use other as system;
 
+pub(crate) use passage::Passage;
 pub(crate) use system::Prepared;
 
 /// What a child may reach.
@@ -58,10 +60,12 @@ pub struct Sandbox {
 pub enum Network {
     #[default]
     None,
-    /// One TCP port, for a proxy of ours on loopback.
+    /// One TCP port of this machine's loopback, 127.0.0.1, where a proxy of ours listens.
     ///
-    /// The kernel looks at the number and not at the address: other machines can be reached at the same
-    /// number. A proxy has therefore a random one.
+    /// The child finds it at the same address, on a loopback of its own that has nothing else. Where the
+    /// machine gives no [network namespace](LayerKind::NetworkNamespace) it uses this machine's network,
+    /// and what holds it back is a [rule](LayerKind::Ports) that knows numbers and no addresses: whoever
+    /// listens at that number elsewhere is reached as well. [`Sandbox::required`] refuses that.
     Port(u16),
     /// TCP and UDP to any address.
     Any,
@@ -105,16 +109,18 @@ impl Default for Limits {
 impl Sandbox {
     /// The layers that this description needs and this machine lacks. Blocks for a moment the first time.
     ///
-    /// The namespaces and the scopes are not among what is needed: they stand behind the filter of system
-    /// calls, which keeps the same promises. Containers mostly forbid namespaces, and would be left out otherwise.
+    /// What stands behind another layer that keeps the same promise is not needed: scopes and the user
+    /// namespace, and the empty network namespace of who has no network, behind the filter of system
+    /// calls; ports behind a network namespace that has only one. Containers mostly forbid namespaces,
+    /// and would be left out otherwise.
     pub fn missing(&self) -> Vec<Layer> {
         let needed = |layer: &Layer| match layer.kind {
             LayerKind::Privileges
             | LayerKind::Files
             | LayerKind::Limits
             | LayerKind::SystemCalls => true,
-            LayerKind::Ports => matches!(self.network, Network::Port(_)),
-            LayerKind::UserNamespace | LayerKind::NetworkNamespace | LayerKind::Scopes => false,
+            LayerKind::NetworkNamespace => matches!(self.network, Network::Port(_)),
+            LayerKind::UserNamespace | LayerKind::Ports | LayerKind::Scopes => false,
         };
         layers().into_iter().filter(|layer| layer.missing.is_some() && needed(layer)).collect()
     }

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ledger::{Ledger, ProcessName};
 use crate::marker::{ChildId, OwnerId, variables};
 use crate::process::Process;
-use crate::sandbox::Prepared;
+use crate::sandbox::{Passage, Prepared};
 use crate::{Command, GuardCommand, SpawnError, leader, lookup, prepare};
 
 /// What the thread is told to do.
@@ -51,6 +51,8 @@ pub(crate) struct Started {
     pub(crate) started: u64,
     /// Our ends of standard input, output and error.
     pub(crate) pipes: [OwnedFd; 3],
+    /// Where the child is reached that has one port and no network.
+    pub(crate) passage: Option<Passage>,
 }
 
 /// The guard, and the pipe whose end tells it that we are gone.
@@ -116,7 +118,12 @@ impl SpawnThread {
         }
     }
 
-    fn fork(&self, command: &Command, program: &Path, id: ChildId) -> Result<Started, SpawnError> {
+    fn fork(
+        &mut self,
+        command: &Command,
+        program: &Path,
+        id: ChildId,
+    ) -> Result<Started, SpawnError> {
         let mut prepared = std::process::Command::new(program);
         prepared
             .arg0(&command.program)
@@ -131,7 +138,8 @@ impl SpawnThread {
             prepared.current_dir(cwd);
         }
         let sandbox = command.sandbox.as_ref();
-        let sandbox = sandbox.map(|it| Prepared::new(it, program)).transpose()?;
+        let mut sandbox = sandbox.map(|it| Prepared::new(it, program)).transpose()?;
+        let doorway = sandbox.as_mut().and_then(Prepared::doorway);
         prepare::child(&mut prepared, sandbox);
         let mut child = prepared.spawn().map_err(|cause| spawn_error(program, cause))?;
         let pid = Pid::from_child(&child);
@@ -142,7 +150,16 @@ impl SpawnThread {
         };
         // It cannot be reaped by anybody else, so it is found, be it dead already.
         let started = Process::find(pid).map_or(0, |process| process.started);
-        Ok(Started { id, pid, started, pipes: [stdin.into(), stdout.into(), stderr.into()] })
+        let pipes = [stdin.into(), stdout.into(), stderr.into()];
+        let mut started = Started { id, pid, started, pipes, passage: None };
+        match doorway.map(|doorway| doorway.passage()).transpose() {
+            Ok(passage) => started.passage = passage,
+            Err(cause) => {
+                self.abandon(&started);
+                return Err(SpawnError::Refused { program: program.to_owned(), cause });
+            }
+        }
+        Ok(started)
     }
 
     fn start_guard(&self, command: &GuardCommand) -> io::Result<GuardProcess> {

@@ -20,7 +20,7 @@ pub struct Missing {
 pub enum LayerKind {
     /// user_namespaces(7), with namespaces of its own for IPC and the host's name.
     UserNamespace,
-    /// network_namespaces(7), empty, for who has no network.
+    /// network_namespaces(7), empty, or with the one port that was given.
     NetworkNamespace,
     /// PR_SET_NO_NEW_PRIVS(2const), and no capabilities(7).
     Privileges,
@@ -65,13 +65,13 @@ impl LayerKind {
     pub fn purpose(self) -> &'static str {
         match self {
             Self::UserNamespace => "has users, message queues and a host name of its own",
-            Self::NetworkNamespace => "has no network interface if it was given no network",
+            Self::NetworkNamespace => "has no network interface of this machine",
             Self::Privileges => "has no privileges and gets none from what it starts",
-            Self::Files => "reads and writes the files it was given",
-            Self::Ports => "connects to the port it was given",
+            Self::Files => "reads and writes only the files it was given",
+            Self::Ports => "connects only to the port it was given",
             Self::Scopes => "signals nobody else and finds no abstract socket",
-            Self::Limits => "uses the memory, time and files it was given",
-            Self::SystemCalls => "asks the kernel for what an ordinary program needs",
+            Self::Limits => "uses no more memory, time and descriptors than it was given",
+            Self::SystemCalls => "asks the kernel only for what ordinary programs need",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! forbid what the others need and comes last.
 
 mod calls;
+mod door;
 mod files;
 mod limits;
 mod loader;
@@ -18,12 +19,14 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use self::calls::Filters;
+use self::door::Door;
 use self::limits::Limit;
 use self::namespaces::Namespaces;
 use super::{LayerKind, Missing, Network, Sandbox};
 use crate::SpawnError;
 
-pub(super) use probe::layers;
+pub(crate) use self::door::Doorway;
+pub(super) use self::probe::layers;
 
 /// What a system call answered.
 type Errno = i32;
@@ -31,6 +34,8 @@ type Errno = i32;
 /// A sandbox that only has to be applied.
 pub(crate) struct Prepared {
     namespaces: Option<Namespaces>,
+    door: Option<Door>,
+    doorway: Option<Doorway>,
     privileges: bool,
     ruleset: Option<OwnedFd>,
     limits: Vec<Limit>,
@@ -54,10 +59,14 @@ impl Prepared {
         let layers = layers();
         let in_force =
             |kind| layers.iter().any(|layer| layer.kind == kind && layer.missing.is_none());
-        let without_network =
-            sandbox.network == Network::None && in_force(LayerKind::NetworkNamespace);
-        let namespaces =
-            in_force(LayerKind::UserNamespace).then(|| Namespaces::new(without_network));
+        let own_network = sandbox.network != Network::Any && in_force(LayerKind::NetworkNamespace);
+        let namespaces = in_force(LayerKind::UserNamespace).then(|| Namespaces::new(own_network));
+        let (door, doorway) = match sandbox.network {
+            Network::Port(port) if own_network => {
+                door::new(port).map_err(|cause| not_isolated(LayerKind::NetworkNamespace, cause))?
+            }
+            _ => (None, None),
+        };
         let ruleset = match in_force(LayerKind::Files) {
             true => files::ruleset(sandbox, program)
                 .map_err(|cause| not_isolated(LayerKind::Files, cause))?,
@@ -72,7 +81,12 @@ impl Prepared {
             .transpose()
             .map_err(|cause| not_isolated(LayerKind::SystemCalls, cause))?;
         let privileges = in_force(LayerKind::Privileges);
-        Ok(Self { namespaces, privileges, ruleset, limits, filters })
+        Ok(Self { namespaces, door, doorway, privileges, ruleset, limits, filters })
+    }
+
+    /// The daemon's side of the way to the one port, if there is such a way. To be had once.
+    pub(crate) fn doorway(&mut self) -> Option<Doorway> {
+        self.doorway.take()
     }
 
     /// Leaves what the child shares with others. Makes system calls and nothing else.
@@ -82,11 +96,14 @@ impl Prepared {
     /// A number that [`failure`](Self::failure) understands.
     pub(crate) fn separate(&self) -> io::Result<()> {
         if let Some(namespaces) = &self.namespaces {
-            let kind = match namespaces.without_network() {
+            let kind = match namespaces.own_network() {
                 true => LayerKind::NetworkNamespace,
                 false => LayerKind::UserNamespace,
             };
             namespaces.enter().map_err(|errno| encode(kind, errno))?;
+        }
+        if let Some(door) = &self.door {
+            door.open().map_err(|errno| encode(LayerKind::NetworkNamespace, errno))?;
         }
         Ok(())
     }

@@ -3,11 +3,20 @@
 use std::io;
 use std::path::Path;
 
-use super::{Layer, LayerKind, Missing, Sandbox};
+use super::{Layer, LayerKind, Missing, Passage, Sandbox};
 use crate::SpawnError;
 
 /// Nothing: there is nothing to prepare.
 pub(crate) struct Prepared;
+
+/// There is never one.
+pub(crate) enum Doorway {}
+
+impl Doorway {
+    pub(crate) fn passage(&self) -> io::Result<Passage> {
+        match *self {}
+    }
+}
 
 impl Prepared {
     /// # Errors
@@ -28,6 +37,10 @@ impl Prepared {
 
     pub(crate) fn confine(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    pub(crate) fn doorway(&mut self) -> Option<Doorway> {
+        None
     }
 
     /// No child fails here for the sake of its sandbox.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use switchboard_process::sandbox::LayerKind::{
-    Files, Limits as Limited, Ports, Privileges, SystemCalls,
+    Files, Limits as Limited, NetworkNamespace, Ports, Privileges, SystemCalls,
 };
 use switchboard_process::sandbox::Network;
 
@@ -133,7 +133,26 @@ const NETWORK: &[Case] = &[
 /// With one port to connect to.
 const PORT: &[Case] = &[
     case(SystemCalls, "the port", "socket.create_connection(('127.0.0.1', port), 5)", &["done"]),
+    case(
+        SystemCalls,
+        "what is said there, and what is answered",
+        "there = socket.create_connection(('127.0.0.1', port), 5)\nthere.sendall(b'hello')\n\
+         return there.recv(5).decode()",
+        &["hello"],
+    ),
     case(Ports, "another port", "socket.create_connection(('127.0.0.1', other_port), 5)", DENIED),
+    case(
+        NetworkNamespace,
+        "the same number at another address",
+        "socket.create_connection(('127.0.0.2', port), 5)",
+        &["ECONNREFUSED"],
+    ),
+    case(
+        NetworkNamespace,
+        "the same number at another machine",
+        "socket.create_connection(('192.0.2.1', port), 5)",
+        &["ENETUNREACH"],
+    ),
     case(
         SystemCalls,
         "another port, without connecting first",

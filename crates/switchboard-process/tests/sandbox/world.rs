@@ -1,7 +1,8 @@
 //! What lies around a sandboxed program: files, listeners and processes it was not given, and some it was.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixListener};
@@ -43,7 +44,9 @@ def report(attempt):
 /// Listeners live as long as this.
 pub(crate) struct World {
     directory: tempfile::TempDir,
-    tcp: TcpListener,
+    pub(crate) tcp: TcpListener,
+    /// The same number at another address.
+    _elsewhere: TcpListener,
     other_tcp: TcpListener,
     udp: UdpSocket,
     _unix: UnixListener,
@@ -68,9 +71,11 @@ impl World {
         symlink(at("unlisted/secret"), at("out/link")).unwrap();
         let abstract_name = directory.path().to_str().unwrap().to_owned();
         let unnamed = UnixAddr::from_abstract_name(&abstract_name).unwrap();
+        let (tcp, elsewhere) = pair();
         let options = Options { state_dir: at("state"), guard: None };
         Self {
-            tcp: listener(),
+            tcp,
+            _elsewhere: elsewhere,
             other_tcp: listener(),
             udp: UdpSocket::bind("127.0.0.1:0").unwrap(),
             _unix: UnixListener::bind(at("socket")).unwrap(),
@@ -169,6 +174,32 @@ impl Drop for World {
 
 fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+/// One that answers the first five bytes with themselves, and one at the same port of another address.
+fn pair() -> (TcpListener, TcpListener) {
+    loop {
+        let tcp = listener();
+        let other = (Ipv4Addr::new(127, 0, 0, 2), port(tcp.local_addr()));
+        // Somebody may have that one already.
+        if let Ok(elsewhere) = TcpListener::bind(other) {
+            let echo = tcp.try_clone().unwrap();
+            std::thread::spawn(move || echo_to_all(&echo));
+            return (tcp, elsewhere);
+        }
+    }
+}
+
+/// Answers whoever connects, one after the other.
+fn echo_to_all(listener: &TcpListener) {
+    for connection in listener.incoming() {
+        let Ok(mut connection) = connection else { return };
+        let mut word = [0; 5];
+        // Some connect and say nothing.
+        if connection.read_exact(&mut word).is_ok() {
+            let _ = connection.write_all(&word);
+        }
+    }
 }
 
 fn port(address: std::io::Result<SocketAddr>) -> u16 {

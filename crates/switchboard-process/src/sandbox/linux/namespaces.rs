@@ -22,8 +22,8 @@ pub(super) struct Namespaces {
 }
 
 impl Namespaces {
-    pub(super) fn new(without_network: bool) -> Self {
-        let network = if without_network { libc::CLONE_NEWNET } else { 0 };
+    pub(super) fn new(own_network: bool) -> Self {
+        let network = if own_network { libc::CLONE_NEWNET } else { 0 };
         let (user, group) = (geteuid().as_raw(), getegid().as_raw());
         Self {
             flags: libc::CLONE_NEWUSER | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | network,
@@ -32,7 +32,7 @@ impl Namespaces {
         }
     }
 
-    pub(super) fn without_network(&self) -> bool {
+    pub(super) fn own_network(&self) -> bool {
         self.flags & libc::CLONE_NEWNET != 0
     }
 

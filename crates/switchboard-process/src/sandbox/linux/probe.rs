@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 
 use super::calls::Filters;
+use super::door::{self, Door};
 use super::limits::Limit;
 use super::namespaces::Namespaces;
 use super::{Errno, checked, files, last_errno, privileges, why};
@@ -46,8 +47,11 @@ pub(super) fn tasks_are_counted() -> bool {
 /// Builds a layer, and applies and tests it in a process of its own.
 fn attempt(kind: LayerKind) -> Result<(), Errno> {
     match kind {
-        LayerKind::UserNamespace => namespaces(false),
-        LayerKind::NetworkNamespace => namespaces(true),
+        LayerKind::UserNamespace => {
+            let namespaces = Namespaces::new(false);
+            in_a_process(|| namespaces.enter())
+        }
+        LayerKind::NetworkNamespace => a_network(),
         LayerKind::Privileges => in_a_process(privileges::drop_all),
         LayerKind::Files => landlock(a_directory),
         LayerKind::Ports => landlock(a_port),
@@ -66,9 +70,15 @@ fn attempt(kind: LayerKind) -> Result<(), Errno> {
     }
 }
 
-fn namespaces(without_network: bool) -> Result<(), Errno> {
-    let namespaces = Namespaces::new(without_network);
-    in_a_process(|| namespaces.enter())
+/// Makes a network namespace, and a way out of it, which takes more rights than the namespace alone.
+fn a_network() -> Result<(), Errno> {
+    let namespaces = Namespaces::new(true);
+    // In a namespace of its own every port is free.
+    let (door, _doorway) = door::new(1024).map_err(|_| libc::EMFILE)?;
+    in_a_process(|| {
+        namespaces.enter()?;
+        door.iter().try_for_each(Door::open)
+    })
 }
 
 /// Applies Landlock without a single rule, and tries something that it should hold back.
