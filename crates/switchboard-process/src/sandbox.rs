@@ -40,7 +40,7 @@ pub(crate) use system::Prepared;
 ///
 /// The program itself and its loader can always be executed. A path that does not exist when the child
 /// starts is left out: nothing is there to be reached.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sandbox {
     /// Files, and directories with everything below them. [`program_paths`] has those a program needs to start.
     pub readable: Vec<PathBuf>,
@@ -52,6 +52,20 @@ pub struct Sandbox {
     pub limits: Limits,
     /// Refuses to start where the machine lacks a layer that this description needs.
     pub required: bool,
+}
+
+impl Default for Sandbox {
+    /// No files, no network, no processes, and nothing less than that.
+    fn default() -> Self {
+        Self {
+            readable: Vec::new(),
+            writable: Vec::new(),
+            executable: Vec::new(),
+            network: Network::None,
+            limits: Limits::default(),
+            required: true,
+        }
+    }
 }
 
 /// What a child may connect to. Sockets of this machine (`AF_UNIX`) are out of reach whatever it says:

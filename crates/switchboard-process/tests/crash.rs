@@ -106,6 +106,7 @@ fn boxed(tree: &str) -> switchboard_process::Command {
         readable: program_paths(Path::new("/bin/sh")),
         executable: vec!["/bin/sleep".into()],
         limits: Limits { may_start_processes: true, ..Limits::default() },
+        required: false,
         ..Sandbox::default()
     });
     command

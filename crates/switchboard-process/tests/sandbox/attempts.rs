@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use switchboard_process::sandbox::LayerKind::{
-    Files, Limits as Limited, NetworkNamespace, Ports, Privileges, SystemCalls,
+    Files, Limits as Limited, NetworkNamespace, Ports, Privileges, SystemCalls, UserNamespace,
 };
 use switchboard_process::sandbox::Network;
 
@@ -343,6 +343,13 @@ const BEYOND: &[Case] = &[
     ),
 ];
 
+/// Ten threads where five tasks are allowed.
+const TASKS: &str = "import threading\nend = threading.Event()\nstarted = 0\ntry:\n    \
+                     while started < 10:\n        threading.Thread(target=end.wait).start()\n        \
+                     started += 1\nfinally: end.set()";
+const COUNTED: &[Case] = &[case(UserNamespace, "ten threads", TASKS, &["RuntimeError"])];
+const NOT_COUNTED: &[Case] = &[case(UserNamespace, "ten threads, as root", TASKS, &["done"])];
+
 /// What may start processes, and nothing more than that.
 const FAMILY: &[Case] = &[
     case(
@@ -412,6 +419,13 @@ async fn the_system_is_out_of_reach() {
 async fn limits_hold() {
     check("limits", BEYOND, |_, sandbox| sandbox.limits.cpu = Some(Duration::from_millis(300)))
         .await;
+}
+
+/// The kernel never refuses root a task (fork(2), `EAGAIN`).
+#[tokio::test]
+async fn tasks_are_counted_where_the_kernel_counts_them() {
+    let cases = if rustix::process::geteuid().is_root() { NOT_COUNTED } else { COUNTED };
+    check("tasks", cases, |_, sandbox| sandbox.limits.tasks = Some(5)).await;
 }
 
 #[tokio::test]

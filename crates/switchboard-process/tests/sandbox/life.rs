@@ -3,19 +3,16 @@
 use std::fs;
 use std::time::Duration;
 
-use switchboard_process::sandbox::{LayerKind, Network, Sandbox, layers};
+use switchboard_process::sandbox::{LayerKind, Network, Sandbox};
 use switchboard_process::{Exit, SpawnError};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::timeout;
 
 use crate::common::{self, PATIENCE, alive};
+use crate::in_force;
 use crate::world::World;
 
 const SHORT: Duration = Duration::from_millis(300);
-
-fn in_force(kind: LayerKind) -> bool {
-    layers().iter().any(|layer| layer.kind == kind && layer.missing.is_none())
-}
 
 /// Starts `attempt` in a tree called `name`, waits for the word `ready`, ends it, and checks that nothing is left.
 async fn check(name: &str, attempt: &str, stop: Option<Duration>, expected: Exit) {
