@@ -245,6 +245,10 @@ fn the_doctor_tells_problems_by_its_exit_code() {
     let report = |ran: &Ran| -> Value { serde_json::from_str(&ran.stdout).unwrap() };
     let healthy = home.expect(0, &["doctor", "--json"]);
     assert_eq!(report(&healthy)["problems"], json!(0));
+    let checks = report(&healthy)["checks"].clone();
+    let layers = checks.as_array().unwrap().iter().filter(|check| check["name"] == "sandbox");
+    let told = |check: &Value| check["state"] == "ok" || check["hint"].is_string();
+    assert!(layers.clone().all(told) && layers.count() == 8, "{checks}");
 
     home.write(
         ".config/switchboard/config.toml",

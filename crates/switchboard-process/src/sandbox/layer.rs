@@ -74,6 +74,18 @@ impl LayerKind {
             Self::SystemCalls => "asks the kernel only for what ordinary programs need",
         }
     }
+
+    /// What it means that a machine lacks it.
+    pub fn consequence(self) -> &'static str {
+        match self {
+            Self::UserNamespace | Self::Scopes => "the filter of system calls stands in for it",
+            Self::NetworkNamespace => "what may use one port only is not started",
+            Self::Ports => "the network namespace stands in for it",
+            Self::Privileges | Self::Files | Self::Limits | Self::SystemCalls => {
+                "what needs a sandbox is not started"
+            }
+        }
+    }
 }
 
 impl Layer {

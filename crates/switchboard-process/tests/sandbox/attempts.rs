@@ -301,6 +301,22 @@ const SYSTEM: &[Case] = &[
         "import fcntl\nfcntl.ioctl(0, 0x5412, b'x')",
         REFUSED,
     ),
+    case(
+        SystemCalls,
+        "calls by other numbers",
+        "libc.syscall(ctypes.c_long(0x40000027))",
+        &["signal 31"],
+    ),
+    case(
+        SystemCalls,
+        "calls as a 32-bit program",
+        // mov eax, 20; int 0x80; ret
+        "if arm: os.kill(os.getpid(), 31)\nimport mmap\n\
+         page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)\n\
+         page.write(bytes.fromhex('b814000000cd80c3'))\n\
+         ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()",
+        &["signal 31"],
+    ),
     case(SystemCalls, "shared memory", "call(libc.shmget, 0, 4096, 0o1600)", REFUSED),
     case(Privileges, "the host's name", "socket.sethostname('x')", REFUSED),
     case(Privileges, "another user", "os.setuid(os.getuid() + 1)", &["EPERM", "EINVAL"]),

@@ -57,6 +57,7 @@ fn examine(context: &Context, home: &Home) -> Result<Vec<Check>, Failure> {
         Err(failure) => checks.extend(not_running(context, failure, config.as_ref())),
     }
     checks.extend(programs(context, &plan, &home.home));
+    checks.extend(check::sandbox(switchboard_process::sandbox::layers()));
     let address = status.as_ref().ok().and_then(|status| authority(&status.address));
     checks.extend(check::clients(&find(home, address), &home.home));
     Ok(checks)

@@ -8,6 +8,7 @@ mod daemon;
 mod files;
 mod leftovers;
 mod programs;
+mod sandbox;
 
 use std::fmt::Display;
 
@@ -18,6 +19,7 @@ pub(crate) use daemon::{conflicts, port, upstreams, version};
 pub(crate) use files::{configuration, key, log, state_directory};
 pub(crate) use leftovers::leftovers;
 pub(crate) use programs::{Needed, programs};
+pub(crate) use sandbox::sandbox;
 
 /// What was looked at, and what came of it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]

@@ -19,6 +19,25 @@ fn the_number_of_a_failed_child_names_the_layer_and_the_cause() {
     assert!(Prepared::failure(&io::Error::other("text")).is_none());
 }
 
+/// The whole way: a child whose layer fails, the number, the standard library, the error.
+#[test]
+fn a_child_that_fails_to_isolate_itself_says_so() {
+    let not_a_ruleset = std::fs::File::open("/dev/null").unwrap().into();
+    let sandbox = Prepared {
+        namespaces: None,
+        door: None,
+        doorway: None,
+        privileges: true,
+        ruleset: Some(not_a_ruleset),
+        limits: Vec::new(),
+        filters: None,
+    };
+    let mut command = std::process::Command::new("/bin/true");
+    crate::prepare::child(&mut command, Some(sandbox));
+    let error = Prepared::failure(&command.spawn().unwrap_err()).unwrap();
+    assert!(matches!(error, SpawnError::NotIsolated { layer: LayerKind::Files, .. }), "{error}");
+}
+
 #[test]
 fn whatever_is_missing_has_a_reason_and_a_hint() {
     for kind in LayerKind::ALL {

@@ -52,9 +52,7 @@ fn namespace(errno: Errno) -> (String, String) {
     }
     let hint = match errno {
         libc::ENOSPC | libc::EUSERS => "see `sysctl user`, which has the limits on namespaces",
-        _ => {
-            "in a container, allow `unshare` in its seccomp profile; the filter of system calls stands in for it meanwhile"
-        }
+        _ => "in a container, allow `unshare` in its seccomp profile",
     };
     (said("the system gives no namespace to this user", errno), hint.to_owned())
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 use serde_json::json;
 use switchboard_client::control::Status;
 use switchboard_config::Diagnostic;
+use switchboard_process::sandbox::{Layer, LayerKind, Missing};
 
 use super::{
-    Check, Needed, State, configuration, conflicts, key, leftovers, log, port, programs,
+    Check, Needed, State, configuration, conflicts, key, leftovers, log, port, programs, sandbox,
     state_directory, upstreams, version,
 };
 
@@ -53,6 +54,18 @@ fn a_server_is_judged_by_its_state() {
     check("waiting", Some("boom"), true, (State::Warning, "logs --upstream git"));
     check("ready", Some("boom"), false, (State::Warning, "`git` is ready"));
     expect(&upstreams(&status(&json!([]))), &[(State::Warning, "switchboard up")]);
+}
+
+#[test]
+fn a_layer_of_the_sandbox_is_in_force_or_says_what_helps() {
+    let missing = Missing { why: "no Landlock".to_owned(), hint: "a newer kernel".to_owned() };
+    let layers = vec![
+        Layer { kind: LayerKind::Limits, missing: None },
+        Layer { kind: LayerKind::Files, missing: Some(missing) },
+    ];
+    let checks = sandbox(layers);
+    expect(&checks, &[(State::Ok, "limits: what runs"), (State::Warning, "a newer kernel")]);
+    assert_eq!(checks[1].cause.as_deref(), Some("no Landlock"));
 }
 
 #[test]
