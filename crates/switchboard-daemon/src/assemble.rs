@@ -79,8 +79,7 @@ pub(crate) async fn assemble(
         tasks: TaskTracker::new(),
         events: Arc::clone(&report) as _,
     };
-    let processes = (&spawner, &environment.tasks);
-    let bundles = Bundles::new(&paths.state, sources.directory(), processes, &sources.variables);
+    let bundles = Bundles::new(&paths.state, sources.directory(), &environment, &sources.variables);
     let behind = (Arc::clone(&gateway), middle.access(&tenant));
     let grace = config.daemon.drain.as_duration();
     let fleet = Fleet::new(behind, environment.clone(), report, grace);

@@ -7,7 +7,6 @@ mod trial;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -16,22 +15,18 @@ use switchboard_function::{
     Archive, Bundle, BundleConfig, BundlesConfig, Caps, Digest, Manifest, ManifestError, Python,
     PythonConfig, Runtime, Serving, Shelf, Source, Stamp, Version,
 };
-use switchboard_process::{Spawner, StderrRing, allowed_environment};
-use switchboard_upstream::{EraChoice, InsideConfig, Remark, Settings, StartPolicy};
-
-use tokio_util::task::TaskTracker;
+use switchboard_process::StderrRing;
+use switchboard_upstream::{Environment, EraChoice, InsideConfig, Remark, Settings, StartPolicy};
 
 use crate::config::Config;
 use crate::plan::{Plan, PlannedUpstream};
-use crate::problem::StartProblem;
 
 pub use self::trial::Trial;
 
 /// Bundles, and what they are made with.
 pub(crate) struct Bundles {
     shelf: Shelf,
-    spawner: Spawner,
-    tasks: TaskTracker,
+    environment: Environment,
     /// The directory of workers' programs.
     programs: PathBuf,
     /// What paths in the configuration are relative to.
@@ -54,14 +49,13 @@ impl Bundles {
     pub(crate) fn new(
         state: &Path,
         base: &Path,
-        (spawner, tasks): (&Spawner, &TaskTracker),
+        environment: &Environment,
         variables: &BTreeMap<String, String>,
     ) -> Self {
         let directory = state.join("bundles");
         Self {
             shelf: Shelf::new(directory.join("versions")),
-            spawner: spawner.clone(),
-            tasks: tasks.clone(),
+            environment: environment.clone(),
             programs: directory.join("programs"),
             base: base.to_path_buf(),
             variables: variables.clone(),
@@ -70,17 +64,14 @@ impl Bundles {
     }
 
     /// Adds the bundles of `config` to `plan`, those that changed in their new version.
-    ///
-    /// # Errors
-    ///
-    /// The state directory cannot be used. What is wrong with a bundle is none.
-    pub(crate) async fn join(&self, config: &Config, plan: &mut Plan) -> Result<(), StartProblem> {
+    pub(crate) async fn join(&self, config: &Config, plan: &mut Plan) {
         let wanted: Vec<_> = config.bundle.iter().filter(|(_, bundle)| !bundle.disabled).collect();
         if !wanted.is_empty() {
-            let python = self.python(config)?;
-            for (name, bundle) in &wanted {
-                self.load(name, bundle, (&python, &config.bundles.caps())).await;
-            }
+            let python = self.python(&config.bundles).await;
+            let (python, caps) = (python.as_ref().map_err(String::as_str), config.bundles.caps());
+            let loading =
+                wanted.iter().map(|(name, bundle)| self.load(name, bundle, (python, &caps)));
+            futures_util::future::join_all(loading).await;
         }
         let mut loaded = self.loaded.lock().expect("no one panics holding it");
         loaded.retain(|name, _| wanted.iter().any(|(wanted, _)| *wanted == name));
@@ -89,7 +80,6 @@ impl Bundles {
             let planned = PlannedUpstream { settings, from: None };
             plan.upstreams.insert(name.clone(), planned);
         }
-        Ok(())
     }
 
     /// Whether some source looks otherwise than when it was read. Blocks.
@@ -101,16 +91,25 @@ impl Bundles {
         seen.iter().any(|(source, stamp)| source.stamp() != *stamp)
     }
 
-    fn python(&self, config: &Config) -> Result<Python, StartProblem> {
-        let place = (&self.spawner, &self.tasks, &*self.programs);
-        python(&config.bundles, &self.variables, place).map_err(|error| {
-            let message = format!("cannot use `{}`", self.programs.display());
-            StartProblem::new("state-unusable", message).because(error)
-        })
+    async fn python(&self, config: &BundlesConfig) -> Result<Python, String> {
+        let Environment { spawner, tasks, child_variables, guard, .. } = &self.environment;
+        let python = PythonConfig {
+            interpreter: config.python.clone(),
+            directory: self.programs.clone(),
+            environment: child_variables.clone(),
+            isolation: config.sandbox,
+            guard: guard.clone(),
+        };
+        Python::find(python, spawner.clone(), tasks.clone()).await
     }
 
-    /// Reads one bundle, if it is not known as it is.
-    async fn load(&self, name: &str, config: &BundleConfig, (python, caps): (&Python, &Caps)) {
+    /// Reads one bundle, and keeps what it is now, or what it was where it cannot be served.
+    async fn load(
+        &self,
+        name: &str,
+        config: &BundleConfig,
+        (python, caps): (Result<&Python, &str>, &Caps),
+    ) {
         let source = Source::new(self.base.join(&config.source));
         let read = {
             let (source, shelf, caps) = (source.clone(), self.shelf.clone(), *caps);
@@ -125,7 +124,10 @@ impl Bundles {
         let old = self.loaded.lock().expect("no one panics holding it").remove(name);
         let remark = old.as_ref().map(|old| old.remark.clone()).unwrap_or_default();
         let made = match read {
-            Ok(content) => self.make(name, config, (content, python), &remark).await,
+            Ok(content) => match python {
+                Ok(python) => self.make(name, config, (content, python), &remark).await,
+                Err(problem) => Err(problem.to_owned()),
+            },
             Err(problem) => Err(problem),
         };
         let settings = match made {
@@ -168,7 +170,7 @@ impl Bundles {
         if matches!(manifest.runtime, Runtime::Wasm { .. }) {
             return Err("this build has no WebAssembly".to_owned());
         }
-        let identity = identity(&archive, config, &settings);
+        let identity = identity(&archive, (config, python), &settings);
         let is_older = manifest.is_older;
         let serving = Serving {
             name: name.to_owned(),
@@ -177,9 +179,10 @@ impl Bundles {
             manifest: Arc::new(manifest),
             settings,
             environment: self.granted(config),
+            grants: config.grants.clone(),
         };
         let shelved = serving.version.clone();
-        let bundle = Bundle::in_python(serving, python);
+        let bundle = Bundle::in_python(serving, python).await.map_err(|error| error.to_string())?;
         self.verify(&bundle, &shelved, python).await?;
         let inside = InsideConfig {
             kind: bundle.kind(),
@@ -201,7 +204,7 @@ impl Bundles {
         version: &Version,
         python: &Python,
     ) -> Result<(), String> {
-        let conditions = python.interpreter().display().to_string();
+        let conditions = python.conditions();
         if self.shelf.is_verified(version, &conditions) {
             return Ok(());
         }
@@ -257,28 +260,13 @@ async fn manifest(content: &Content, python: &Python) -> Result<Manifest, String
     }
 }
 
-/// What runs bundles in Python, with its programs in a directory.
-fn python(
-    config: &BundlesConfig,
-    variables: &BTreeMap<String, String>,
-    (spawner, tasks, directory): (&Spawner, &TaskTracker, &Path),
-) -> io::Result<Python> {
-    let variables = variables.iter().map(|(name, value)| (name.clone(), value.into())).collect();
-    let python = PythonConfig {
-        interpreter: config.python.clone(),
-        directory: directory.to_path_buf(),
-        environment: allowed_environment(&variables),
-    };
-    Python::new(python, spawner.clone(), tasks.clone())
-}
-
 /// What makes it another upstream: its content, and what it is started with.
 fn identity(
     archive: &Archive,
-    config: &BundleConfig,
+    (config, python): (&BundleConfig, &Python),
     settings: &serde_json::Map<String, serde_json::Value>,
 ) -> String {
-    let with = serde_json::json!([settings, config.grants]).to_string();
+    let with = serde_json::json!([settings, config.grants, python.conditions()]).to_string();
     format!("{} {}", archive.digest(), Digest::of(with.as_bytes()))
 }
 

@@ -32,7 +32,7 @@ impl Daemon {
     async fn try_reload(&self) -> Result<Reloaded, StartProblem> {
         let _alone = self.change().await?;
         let (config, mut wanted) = read(&self.sources)?;
-        self.bundles.join(&config, &mut wanted).await?;
+        self.bundles.join(&config, &mut wanted).await;
         let keys = keys(&config, &self.paths).await?;
         let people = config.auth.beside(self.sources.directory());
         let identity = self.identity.prepare(people).await?;
@@ -84,7 +84,7 @@ impl Daemon {
         let file = &self.sources.file;
         let mut wanted =
             plan(&config, file, &self.sources.variables).map_err(StartProblem::configuration)?;
-        self.bundles.join(&config, &mut wanted).await?;
+        self.bundles.join(&config, &mut wanted).await;
         let report = self.fleet.apply(&wanted, config.daemon.list_wait.as_duration());
         self.fleet.wake();
         self.tell_changes(&report, &config);

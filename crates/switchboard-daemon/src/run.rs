@@ -163,7 +163,7 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
     let login = Arc::new(KeyLogin::new(keys));
     let identity = Arc::new(identity(&around, &kept, &environment, &login).await?);
     report_plan(&wanted);
-    bundles.join(&config, &mut wanted).await?;
+    bundles.join(&config, &mut wanted).await;
     fleet.apply(&wanted, config.daemon.list_wait.as_duration());
     if let Some(predecessor) = &mut predecessor
         && let Err(problem) = predecessor.take_over().await

@@ -4,6 +4,7 @@ mod answer;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use switchboard_core::{
 use switchboard_mcp::{Hint, Json, Method, ProtocolVersion, Raw, Scope};
 use switchboard_process::StderrRing;
 
+use crate::config::Grants;
+use crate::host::HostRule;
 use crate::manifest::{Function, FunctionKind, Manifest, Runtime};
 use crate::python::{Python, Running};
 use crate::runtime::{Call, Failure, Input, Runs};
@@ -50,12 +53,19 @@ pub struct Serving {
     pub settings: Map<String, Value>,
     /// Variables that it gets beside those of every child.
     pub environment: BTreeMap<String, OsString>,
+    /// What it may reach that is denied to all.
+    pub grants: Grants,
 }
 
 impl Bundle {
     /// A version that Python runs. No process is started before the first call.
-    pub fn in_python(serving: Serving, python: &Python) -> Arc<Self> {
-        let Serving { name, tenant, version, manifest, settings, environment } = serving;
+    ///
+    /// # Errors
+    ///
+    /// Its door to the network cannot be opened.
+    pub async fn in_python(serving: Serving, python: &Python) -> io::Result<Arc<Self>> {
+        let Serving { name, tenant, version, manifest, settings, environment, grants } = serving;
+        let hosts = grants.hosts.iter().filter_map(|host| HostRule::parse(host)).collect();
         let log = StderrRing::default();
         let running = Running {
             name: name.clone(),
@@ -64,10 +74,12 @@ impl Bundle {
             manifest: Arc::clone(&manifest),
             settings,
             environment,
+            hosts,
+            readable: grants.files,
             log: log.clone(),
         };
-        let runs = python.workers(running);
-        Self::new(&name, manifest, (runs, log))
+        let runs = python.workers(running).await?;
+        Ok(Self::new(&name, manifest, (runs, log)))
     }
 
     fn new(

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use switchboard_config::{ByteSize, Secret, TimeSpan};
 
 use crate::archive::Caps;
+use crate::host::HostRule;
+use crate::python::Isolation;
 
 /// How bundles are fetched and run.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -15,6 +17,8 @@ use crate::archive::Caps;
 pub struct BundlesConfig {
     /// The Python that bundles run in: a path, or a name that is looked up on `PATH`. 3.9 and later.
     pub python: PathBuf,
+    /// How their code is kept to itself ([the sandbox](sandbox.md)).
+    pub sandbox: Isolation,
     /// How often the sources of bundles are looked at for changes. 1 s: whoever edits a bundle tries
     /// it right after.
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
@@ -52,6 +56,9 @@ pub struct BundleConfig {
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Grants {
+    /// Hosts that it may connect to, by HTTP or with TLS: `api.example.com`, `*.example.com`, with
+    /// `:PORT` if not 443. It finds them through a proxy, which libraries take from the environment.
+    pub hosts: Vec<String>,
     /// Files and directories that it may read.
     pub files: Vec<PathBuf>,
     /// Variables of the daemon's environment that it gets.
@@ -63,10 +70,18 @@ impl Default for BundlesConfig {
         let caps = Caps::default();
         Self {
             python: PathBuf::from("python3"),
+            sandbox: Isolation::Auto,
             refresh: TimeSpan::from_secs(1),
             packed: ByteSize::from_bytes(caps.packed),
             unpacked: ByteSize::from_bytes(caps.unpacked),
         }
+    }
+}
+
+impl Grants {
+    /// Those of the hosts that are none.
+    pub fn wrong_hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(String::as_str).filter(|host| HostRule::parse(host).is_none())
     }
 }
 

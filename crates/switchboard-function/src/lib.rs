@@ -18,8 +18,10 @@ mod archive;
 mod bundle;
 mod config;
 mod digest;
+mod host;
 mod manifest;
 mod pack;
+mod proxy;
 mod python;
 mod runtime;
 mod schema;
@@ -35,6 +37,6 @@ pub use digest::Digest;
 pub use manifest::{
     Function, FunctionKind, Limits, Manifest, ManifestError, Runtime, Setting, SettingType, Wants,
 };
-pub use python::{Python, PythonConfig};
+pub use python::{Interpreter, Isolation, Python, PythonConfig};
 pub use shelf::{Shelf, ShelfError, Version};
 pub use source::{Source, Stamp};

@@ -4,6 +4,8 @@
 //! takes too long, or that nobody waits for any more, is ended with its worker, and its neighbours
 //! have others.
 
+mod confine;
+mod interpreter;
 mod wire;
 mod worker;
 
@@ -15,18 +17,25 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use switchboard_core::Tenant;
+use switchboard_egress::Guard;
 use switchboard_mcp::Json;
 use switchboard_process::{Command, Spawner, StderrRing};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use self::confine::Confinement;
+pub use self::interpreter::Interpreter;
 use self::wire::{Reply, Setup};
 use self::worker::Worker;
 use crate::archive::Archive;
+use crate::digest::Digest;
+use crate::host::HostRule;
 use crate::manifest::{Limits, Manifest, ManifestError};
+use crate::proxy::Proxy;
 use crate::runtime::{Call, Failure, Runs};
 use crate::shelf::Version;
 
@@ -39,6 +48,24 @@ pub struct PythonConfig {
     pub directory: PathBuf,
     /// What every child gets.
     pub environment: BTreeMap<String, OsString>,
+    pub isolation: Isolation,
+    /// Judges where bundles connect to.
+    pub guard: Guard,
+}
+
+/// How bundles are kept to themselves.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, schemars::JsonSchema, Serialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// By what this machine has for it; `switchboard doctor` says what that is.
+    #[default]
+    Auto,
+    /// Not at all where something of it is missing: no call runs then.
+    Required,
+    /// By nothing. The code may do whatever the daemon's user may.
+    Off,
 }
 
 /// Starts workers for bundles.
@@ -49,6 +76,7 @@ pub struct Python {
     tasks: TaskTracker,
     /// The program of the workers.
     program: PathBuf,
+    interpreter: Interpreter,
 }
 
 /// The program of the workers.
@@ -57,6 +85,10 @@ const WORKER: &str = include_str!("python/worker.py");
 /// How long a worker may take to import the modules of its bundle.
 const START: Duration = Duration::from_secs(20);
 
+/// Bytes a second that are taken of what code prints: whoever prints without end waits, and not those
+/// beside it.
+const LOG_PACE: u32 = 1 << 20;
+
 /// How long a worker beyond those that are kept ready stays without calls.
 const IDLE: Duration = Duration::from_secs(5 * 60);
 
@@ -64,28 +96,38 @@ const IDLE: Duration = Duration::from_secs(5 * 60);
 /// one that is near its limit fails where a new one would not.
 const WORN: u64 = 4;
 
+/// What programs look at for a proxy: curl reads the small ones only, others the capital ones.
+const PROXY_VARIABLES: &[&str] =
+    &["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+
 impl Python {
-    /// Puts the program of the workers where they find it. Blocks.
+    /// Finds the interpreter, and puts the program of the workers where it finds that.
     ///
     /// # Errors
     ///
-    /// What the file system says.
-    pub fn new(config: PythonConfig, spawner: Spawner, tasks: TaskTracker) -> io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let directory = &config.directory;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        // Under its digest: a daemon of another version has another.
-        let digest = crate::digest::Digest::of(WORKER.as_bytes());
-        let program = directory.join(format!("worker-{}.py", digest.short()));
-        let new = directory.join(format!(".worker-{}", std::process::id()));
-        std::fs::write(&new, WORKER)?;
-        std::fs::rename(&new, &program)?;
-        Ok(Self { config, spawner, tasks, program })
+    /// There is no interpreter that can be used, or the directory cannot be; for people.
+    pub async fn find(
+        config: PythonConfig,
+        spawner: Spawner,
+        tasks: TaskTracker,
+    ) -> Result<Self, String> {
+        let interpreter = Interpreter::find(&config, &spawner).await?;
+        let directory = config.directory.clone();
+        let put = tokio::task::spawn_blocking(move || put_program(&directory)).await;
+        let program = put
+            .expect("it does not panic")
+            .map_err(|error| format!("`{}` cannot be used: {error}", config.directory.display()))?;
+        Ok(Self { config, spawner, tasks, program, interpreter })
     }
 
-    /// As it is configured.
-    pub fn interpreter(&self) -> &Path {
-        &self.config.interpreter
+    pub fn interpreter(&self) -> &Interpreter {
+        &self.interpreter
+    }
+
+    /// What a verdict on a bundle depends on beside its content.
+    pub fn conditions(&self) -> String {
+        let Interpreter { executable, version, .. } = &self.interpreter;
+        format!("{} {version} {:?}", executable.display(), self.config.isolation)
     }
 
     /// The manifest of a bundle of the older engine that says in one of its modules what is in it
@@ -117,8 +159,9 @@ impl Python {
         modules: &[String],
     ) -> Result<Option<String>, Failure> {
         let limits = Limits::default();
+        let confinement = self.confinement(version, Vec::new(), None);
         let command = self.command("manifest", version, StderrRing::default());
-        let mut worker = Worker::start(&self.spawner, command, &limits).await?;
+        let mut worker = self.start(command, &confinement, &limits).await?;
         let setup = wire::manifest(&version.code, modules);
         let reply = tokio::time::timeout(START, worker.ask(&setup, &|_| {})).await;
         match reply.map_err(|_| Failure::TimedOut(START))?? {
@@ -128,26 +171,75 @@ impl Python {
         }
     }
 
-    pub(crate) fn workers(&self, running: Running) -> Arc<Workers> {
+    /// The workers of a version; none is started.
+    ///
+    /// # Errors
+    ///
+    /// Its door to the network cannot be opened.
+    pub(crate) async fn workers(&self, running: Running) -> io::Result<Arc<Workers>> {
         let setup = Setup::of(&running).line();
-        let Running { manifest, .. } = &running;
+        let Running { manifest, hosts, name, version, readable, .. } = &running;
+        let proxy = match hosts.is_empty() {
+            true => None,
+            false => {
+                let guard = self.config.guard.clone();
+                Some(Proxy::start(name, hosts.clone(), guard, &self.tasks).await?)
+            }
+        };
+        let port = proxy.as_ref().map(Proxy::port);
+        let confinement = self.confinement(version, readable.clone(), port);
         let places = Semaphore::new(manifest.limits.workers.max(1));
         let python = self.clone();
         let limits = manifest.limits.clone();
         let free = Mutex::default();
-        Arc::new_cyclic(|own| Workers {
+        Ok(Arc::new_cyclic(|own| Workers {
             python,
             setup,
             limits,
             places,
             free,
             running,
+            confinement,
+            proxy,
             own: own.clone(),
-        })
+        }))
+    }
+
+    fn confinement(
+        &self,
+        version: &Version,
+        mut readable: Vec<PathBuf>,
+        port: Option<u16>,
+    ) -> Confinement {
+        readable.push(version.code.clone());
+        Confinement {
+            isolation: self.config.isolation,
+            interpreter: self.interpreter.clone(),
+            program: self.program.clone(),
+            readable,
+            port,
+        }
+    }
+
+    /// Starts a worker that has a directory of its own to write to.
+    async fn start(
+        &self,
+        mut command: Command,
+        confinement: &Confinement,
+        limits: &Limits,
+    ) -> Result<Worker, Failure> {
+        let not_started = |error: io::Error| Failure::NotStarted(error.to_string());
+        let scratch = tempfile::TempDir::with_prefix("bundle-").map_err(not_started)?;
+        for name in ["TMPDIR", "TMP", "TEMP", "HOME"] {
+            command.env.insert(name.to_owned(), scratch.path().into());
+        }
+        command.sandbox = confinement.sandbox(limits, scratch.path());
+        let worker = Worker::start(&self.spawner, command, limits).await?;
+        Ok(worker.with(scratch))
     }
 
     fn command(&self, label: &str, version: &Version, log: StderrRing) -> Command {
-        let mut command = Command::new(label, self.config.interpreter.as_os_str());
+        let mut command = Command::new(label, self.interpreter.executable.as_os_str());
         // Isolated from the user's directories and variables (-I), from what else is installed (-S),
         // and writing nothing beside the code (-B).
         command.args = ["-I", "-S", "-B"].into_iter().map(OsString::from).collect();
@@ -155,6 +247,7 @@ impl Python {
         command.env = self.config.environment.clone();
         command.cwd = Some(version.code.clone());
         command.stderr = log;
+        command.stderr_pace = Some(LOG_PACE);
         command
     }
 }
@@ -167,7 +260,12 @@ pub(crate) struct Running {
     pub manifest: Arc<Manifest>,
     /// What is set of it.
     pub settings: Map<String, Value>,
+    /// Variables that it gets beside those of every child.
     pub environment: BTreeMap<String, OsString>,
+    /// Where it may connect to.
+    pub hosts: Vec<HostRule>,
+    /// What it may read beside its own files.
+    pub readable: Vec<PathBuf>,
     pub log: StderrRing,
 }
 
@@ -182,6 +280,9 @@ pub(crate) struct Workers {
     /// Those without a call, the one that was used last at the end.
     free: Mutex<Vec<Worker>>,
     running: Running,
+    confinement: Confinement,
+    /// Its door to the network, where it has one.
+    proxy: Option<Proxy>,
     own: std::sync::Weak<Self>,
 }
 
@@ -239,8 +340,13 @@ impl Workers {
         let Running { name, version, log, environment, .. } = &self.running;
         let mut command = self.python.command(name, version, log.clone());
         command.env.extend(environment.clone());
+        for name in self.proxy.iter().flat_map(|_| PROXY_VARIABLES) {
+            let address = self.proxy.as_ref().map(Proxy::address).unwrap_or_default();
+            command.env.insert((*name).to_owned(), address.into());
+        }
         let started = async {
-            let mut worker = Worker::start(&self.python.spawner, command, &self.limits).await?;
+            let starting = self.python.start(command, &self.confinement, &self.limits);
+            let mut worker = starting.await?;
             match worker.ask(&self.setup, &|_| {}).await? {
                 Reply::Ready(problems) => Ok((worker, problems)),
                 Reply::Failed(failure) => Err(Failure::NotStarted(failure.to_string())),
@@ -295,6 +401,19 @@ async fn sweep(workers: std::sync::Weak<Workers>) {
             return;
         }
     }
+}
+
+/// Puts the program of the workers into a directory, under its digest: a daemon of another version has
+/// another.
+fn put_program(directory: &Path) -> io::Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let digest = Digest::of(WORKER.as_bytes());
+    let program = directory.join(format!("worker-{}.py", digest.short()));
+    let new = directory.join(format!(".worker-{}", std::process::id()));
+    std::fs::write(&new, WORKER)?;
+    std::fs::rename(&new, &program)?;
+    Ok(program)
 }
 
 /// The modules at the top of a bundle that speak of a configuration.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use switchboard_config::Secret;
 
 use crate::config::Grants;
+use crate::host::HostRule;
 use crate::manifest::{Manifest, SettingType};
 
 impl Manifest {
@@ -52,9 +53,15 @@ impl Manifest {
     /// What it wants and is not granted, one sentence for each.
     pub fn ungranted(&self, grants: &Grants) -> Vec<String> {
         let mut missing = Vec::new();
+        let granted: Vec<_> = grants.hosts.iter().filter_map(|it| HostRule::parse(it)).collect();
         for host in &self.wants.hosts {
-            missing
-                .push(format!("it wants to connect to `{host}`, which Python bundles cannot yet"));
+            let wanted = HostRule::parse(host);
+            let is_granted =
+                |wanted: &HostRule| granted.iter().any(|granted| granted.covers(wanted));
+            if !wanted.as_ref().is_some_and(is_granted) {
+                let hint = "grant it with `grants.hosts`";
+                missing.push(format!("it wants to connect to `{host}`: {hint}"));
+            }
         }
         for file in &self.wants.files {
             let is_granted =

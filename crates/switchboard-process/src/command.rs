@@ -25,6 +25,9 @@ pub struct Command {
     pub cwd: Option<PathBuf>,
     /// Where standard error goes. Give the same ring to a restarted child and its history goes on.
     pub stderr: StderrRing,
+    /// How many bytes a second are read of it; a child that writes more waits. As many as there are if
+    /// `None`: a server that logs much is slowed down by nobody.
+    pub stderr_pace: Option<u32>,
     /// What the child may reach; as much as the daemon if `None`.
     pub sandbox: Option<Sandbox>,
 }
@@ -39,6 +42,7 @@ impl Command {
             env: BTreeMap::new(),
             cwd: None,
             stderr: StderrRing::default(),
+            stderr_pace: None,
             sandbox: None,
         }
     }

@@ -99,6 +99,7 @@ async fn start(
         Err(cause) => return Err(refused(cause)),
     };
     let (label, stderr) = (command.label.clone(), command.stderr.clone());
+    let pace = command.stderr_pace;
     let (reply, started) = oneshot::channel();
     let order = Order::Start { command: Box::new(command), reply };
     shared.orders.send(order).await.map_err(|_| SpawnError::Closed)?;
@@ -119,7 +120,7 @@ async fn start(
         exit,
     };
     let child = open(pipes).map_err(refused).map(|(stdin, stdout, errors)| {
-        owner.pump = Some(shared.tracker.spawn(stderr.clone().pump(errors)));
+        owner.pump = Some(shared.tracker.spawn(stderr.clone().pump(errors, pace)));
         let (stdin, stdout) = (Some(stdin), Some(stdout));
         Child { pid: number(pid), label, stdin, stdout, stderr, stop, exit: exit_seen }
     });

@@ -5,10 +5,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 mod cutter;
 mod plain;
@@ -88,15 +90,22 @@ impl StderrRing {
         Follow(self.0.news.subscribe())
     }
 
-    /// Copies what `pipe` delivers into the ring, until its last writer has closed it.
-    pub(crate) async fn pump(self, mut pipe: pipe::Receiver) {
+    /// Copies what `pipe` delivers into the ring, until its last writer has closed it; at most `pace`
+    /// bytes a second, so that who writes more waits.
+    pub(crate) async fn pump(self, mut pipe: pipe::Receiver, pace: Option<u32>) {
         let mut cutter = Cutter::new(LINE_LENGTH_LIMIT);
+        let mut pacer = pace.map(Pacer::new);
         let mut buffer = vec![0; 8192];
         loop {
             match pipe.read(&mut buffer).await {
                 // A pipe that fails has nothing more to tell either.
                 Ok(0) | Err(_) => break,
-                Ok(count) => cutter.push(&buffer[..count], |line, cut| self.add(line, cut)),
+                Ok(count) => {
+                    cutter.push(&buffer[..count], |line, cut| self.add(line, cut));
+                    if let Some(pacer) = &mut pacer {
+                        pacer.took(count).await;
+                    }
+                }
             }
         }
         cutter.finish(|line, cut| self.add(line, cut));
@@ -118,6 +127,35 @@ impl StderrRing {
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.0.lines.lock().expect("no one panics holding it")
+    }
+}
+
+/// Holds up who reads more than so much in each stretch of time.
+struct Pacer {
+    /// Bytes in a stretch.
+    most: usize,
+    taken: usize,
+    since: Instant,
+}
+
+/// Short, so that the last words of a child are read soon.
+const STRETCH: Duration = Duration::from_millis(100);
+
+impl Pacer {
+    fn new(bytes_per_second: u32) -> Self {
+        let most = usize::try_from(bytes_per_second / 10).unwrap_or(usize::MAX);
+        Self { most: most.max(1), taken: 0, since: Instant::now() }
+    }
+
+    async fn took(&mut self, count: usize) {
+        self.taken += count;
+        if self.since.elapsed() < STRETCH {
+            if self.taken < self.most {
+                return;
+            }
+            tokio::time::sleep_until(self.since + STRETCH).await;
+        }
+        (self.taken, self.since) = (0, Instant::now());
     }
 }
 

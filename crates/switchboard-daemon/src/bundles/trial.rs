@@ -1,19 +1,24 @@
 //! A bundle tried without a daemon, as its author does: read, checked, called.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use switchboard_config::Secret;
 use switchboard_core::{Context, Peer as _, Request, Response, Tenant};
-use switchboard_function::{Bundle, BundlesConfig, Manifest, Serving, Shelf, Source};
+use switchboard_egress::Guard;
+use switchboard_function::{
+    Bundle, Grants, Manifest, Python, PythonConfig, Serving, Shelf, Source, Wants,
+};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
-use switchboard_process::{Options, Spawner};
+use switchboard_process::{Options, Spawner, allowed_environment};
 use tokio_util::task::TaskTracker;
 
-use super::{manifest, python, read};
+use super::{manifest, read};
+use crate::config::Config;
 use crate::outside::owner;
 
 /// A bundle that is tried. Nothing of it is left when it was [closed](Self::close).
@@ -27,6 +32,24 @@ pub struct Trial {
     directory: tempfile::TempDir,
 }
 
+fn texts(variables: &BTreeMap<String, String>) -> BTreeMap<String, OsString> {
+    variables.iter().map(|(name, value)| (name.clone(), value.into())).collect()
+}
+
+/// Whoever tries a bundle grants what it wants.
+fn granted(wants: &Wants) -> Grants {
+    Grants {
+        hosts: wants.hosts.clone(),
+        files: wants.files.iter().map(PathBuf::from).collect(),
+        environment: wants.environment.clone(),
+    }
+}
+
+fn wanted(wants: &Wants, variables: &BTreeMap<String, String>) -> BTreeMap<String, OsString> {
+    let value = |name: &String| Some((name.clone(), variables.get(name)?.into()));
+    wants.environment.iter().filter_map(value).collect()
+}
+
 impl Trial {
     /// Reads the bundle at `path` and loads its code.
     ///
@@ -35,7 +58,7 @@ impl Trial {
     /// What is wrong with it, for people.
     pub async fn open(
         path: &Path,
-        config: &BundlesConfig,
+        config: &Config,
         set: &BTreeMap<String, Secret>,
         variables: &BTreeMap<String, String>,
     ) -> Result<Self, String> {
@@ -43,10 +66,16 @@ impl Trial {
         let directory = tempfile::TempDir::with_prefix("switchboard-bundle-").map_err(unusable)?;
         let options = Options { state_dir: directory.path().join("children"), guard: None };
         let (spawner, _) = Spawner::start(options).await.map_err(|error| error.to_string())?;
-        let python = python(config, variables, (&spawner, &TaskTracker::new(), directory.path()));
-        let python = python.map_err(unusable)?;
+        let python = PythonConfig {
+            interpreter: config.bundles.python.clone(),
+            directory: directory.path().to_path_buf(),
+            environment: allowed_environment(&texts(variables)),
+            isolation: config.bundles.sandbox,
+            guard: Guard::new(&config.egress).map_err(|error| error.to_string())?,
+        };
+        let python = Python::find(python, spawner.clone(), TaskTracker::new()).await?;
         let shelf = Shelf::new(directory.path().join("versions"));
-        let content = read(&Source::new(path.to_path_buf()), &shelf, &config.caps())?;
+        let content = read(&Source::new(path.to_path_buf()), &shelf, &config.bundles.caps())?;
         let manifest = Arc::new(manifest(&content, &python).await?);
         let settings = manifest.settle(set).map_err(|problems| problems.join("; "))?;
         let bundle = Bundle::in_python(
@@ -56,10 +85,12 @@ impl Trial {
                 version: content.version,
                 manifest: Arc::clone(&manifest),
                 settings,
-                environment: BTreeMap::new(),
+                environment: wanted(&manifest.wants, variables),
+                grants: granted(&manifest.wants),
             },
             &python,
         );
+        let bundle = bundle.await.map_err(|error| error.to_string())?;
         let (digest, files) =
             (content.archive.digest().to_string(), content.archive.names().count());
         Ok(Self { manifest, digest, files, bundle, spawner, directory })

@@ -48,6 +48,10 @@ fn one(
         let hint = "name a ZIP archive or a directory, such as \"bundles/weather\"";
         return mistake("source", "names nothing".to_owned(), hint);
     }
+    if let Some(host) = bundle.grants.wrong_hosts().next() {
+        let hint = "such as \"api.example.com\", \"*.example.com\" or \"localhost:8080\"";
+        return mistake("grants.hosts", format!("has what is no host: `{host}`"), hint);
+    }
     if let Some(path) = bundle.grants.files.iter().find(|path| path.is_relative()) {
         let what = format!("has what is no absolute path: `{}`", path.display());
         return mistake("grants.files", what, "such as \"/usr/share/dict\"");

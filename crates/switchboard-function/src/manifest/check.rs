@@ -11,6 +11,7 @@ use switchboard_mcp::Json;
 use super::text::{PromptText, ResourceText, Text, ToolText};
 use super::{FILE, Function, FunctionKind, Handler, Manifest, Runtime, Setting};
 use crate::archive::Archive;
+use crate::host::HostRule;
 use crate::{schema, template};
 
 /// What every mistake in a manifest is called that the syntax does not show.
@@ -297,7 +298,7 @@ impl Check<'_> {
     }
 
     fn wants(&mut self, text: &Text) {
-        for host in text.wants.hosts.iter().filter(|host| !is_host(host)) {
+        for host in text.wants.hosts.iter().filter(|host| HostRule::parse(host).is_none()) {
             let hint = "such as `api.example.com`, `*.example.com` or `localhost:8080`";
             self.mistake("wants.hosts", format!("has what is no host: `{host}`"), hint);
         }
@@ -354,13 +355,4 @@ pub(super) fn is_identifier(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-fn is_host(host: &str) -> bool {
-    let (name, port) = host.split_once(':').map_or((host, None), |(n, p)| (n, Some(p)));
-    let name = name.strip_prefix("*.").unwrap_or(name);
-    let label = |label: &str| {
-        !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-    };
-    port.is_none_or(|port| port.parse::<u16>().is_ok()) && name.split('.').all(label)
 }

@@ -11,6 +11,7 @@ import inspect
 import json
 import logging
 import os
+import resource
 import sys
 import traceback
 import types
@@ -366,8 +367,6 @@ def trace(error):
 
 def memory():
     """The most that this process has had, in bytes."""
-    import resource
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

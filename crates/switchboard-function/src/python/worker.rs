@@ -2,6 +2,7 @@
 
 use switchboard_mcp::{Json, Lines};
 use switchboard_process::{Child, Command, Spawner};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
 use tokio::time::Instant;
@@ -22,6 +23,8 @@ pub(super) struct Worker {
     /// The most memory that it has had, in bytes.
     pub(super) memory: u64,
     pub(super) last_used: Instant,
+    /// What it may write to, which goes after it.
+    _scratch: Option<TempDir>,
 }
 
 /// What a line has beside a result.
@@ -48,7 +51,13 @@ impl Worker {
             calls: 0,
             memory: 0,
             last_used: Instant::now(),
+            _scratch: None,
         })
+    }
+
+    /// The same with a directory that goes with it.
+    pub(super) fn with(self, scratch: TempDir) -> Self {
+        Self { _scratch: Some(scratch), ..self }
     }
 
     /// Whether it has not ended yet, as far as is known.
@@ -76,7 +85,7 @@ impl Worker {
         }
     }
 
-    async fn line(&mut self) -> Result<Json, Failure> {
+    pub(super) async fn line(&mut self) -> Result<Json, Failure> {
         loop {
             if let Some(line) = self.lines.next_line() {
                 let line = line.map_err(|_| Failure::TooLong(self.output))?;

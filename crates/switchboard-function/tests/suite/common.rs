@@ -10,7 +10,10 @@ use serde_json::{Map, Value, json};
 use switchboard_core::{
     Context, Error, Notification, Peer, Principal, Request, Response, Standing, Tenant,
 };
-use switchboard_function::{Archive, Bundle, Caps, Manifest, Python, PythonConfig, Serving, Shelf};
+use switchboard_egress::{EgressSettings, Guard};
+use switchboard_function::{
+    Archive, Bundle, Caps, Grants, Isolation, Manifest, Python, PythonConfig, Serving, Shelf,
+};
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use switchboard_process::{Options, Spawner};
 use tokio_util::task::TaskTracker;
@@ -25,6 +28,10 @@ pub(crate) struct Workshop {
 
 impl Workshop {
     pub(crate) async fn new() -> Self {
+        Self::with(Isolation::Auto).await
+    }
+
+    pub(crate) async fn with(isolation: Isolation) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let options = Options { state_dir: directory.path().join("state"), guard: None };
         let (spawner, _) = Spawner::start(options).await.unwrap();
@@ -32,14 +39,30 @@ impl Workshop {
             interpreter: PathBuf::from("python3"),
             directory: directory.path().join("python"),
             environment: BTreeMap::from([("PATH".to_owned(), std::env::var_os("PATH").unwrap())]),
+            isolation,
+            guard: Guard::new(&EgressSettings::default()).unwrap(),
         };
-        let python = Python::new(config, spawner.clone(), TaskTracker::new()).unwrap();
+        let python = Python::find(config, spawner.clone(), TaskTracker::new()).await.unwrap();
         let shelf = Shelf::new(directory.path().join("shelf"));
         Self { spawner, python, shelf, directory }
     }
 
+    /// A place for a test's own files, which no bundle reaches by itself.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     /// A bundle of these files.
-    pub(crate) fn bundle(&self, files: &[(&str, &str)], settings: Value) -> Arc<Bundle> {
+    pub(crate) async fn bundle(&self, files: &[(&str, &str)], settings: Value) -> Arc<Bundle> {
+        self.granted(files, settings, Grants::default()).await
+    }
+
+    pub(crate) async fn granted(
+        &self,
+        files: &[(&str, &str)],
+        settings: Value,
+        grants: Grants,
+    ) -> Arc<Bundle> {
         let source = tempfile::tempdir_in(self.directory.path()).unwrap();
         for (name, content) in files {
             let path = source.path().join(name);
@@ -56,13 +79,14 @@ impl Workshop {
             manifest,
             settings,
             environment: BTreeMap::new(),
+            grants,
         };
-        Bundle::in_python(serving, &self.python)
+        Bundle::in_python(serving, &self.python).await.unwrap()
     }
 
     /// A bundle of one module, whose functions `t0`, `t1` … are the tools `tools`, without arguments
     /// that anybody checks.
-    pub(crate) fn tools(&self, code: &str, tools: &[&str], more: &str) -> Arc<Bundle> {
+    pub(crate) async fn tools(&self, code: &str, tools: &[&str], more: &str) -> Arc<Bundle> {
         let mut manifest = "name = \"b\"\n".to_owned();
         manifest.push_str(more);
         manifest.push_str("\n[python]\n");
@@ -72,7 +96,7 @@ impl Workshop {
                  input = {{ type = \"object\" }}\n"
             ));
         }
-        self.bundle(&[("switchboard.toml", &manifest), ("code.py", code)], json!({}))
+        self.bundle(&[("switchboard.toml", &manifest), ("code.py", code)], json!({})).await
     }
 }
 

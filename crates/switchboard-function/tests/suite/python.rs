@@ -79,7 +79,7 @@ class Demo:
 async fn a_bundle_of_the_older_shape_does_all_that_it_did() {
     let workshop = Workshop::new().await;
     let files = [("mcp_configuration.json", OLDER), ("demo/__init__.py", DEMO)];
-    let demo = workshop.bundle(&files, json!({}));
+    let demo = workshop.bundle(&files, json!({})).await;
     let listed: Vec<_> = demo.lists().of(Kind::Tools).iter().map(|it| &*it.key).collect();
     assert_eq!(listed, ["hello", "add_numbers", "where", "picture", "document"]);
     let said = |text: &str| json!({ "resultType": "complete", "content": [{ "type": "text", "text": text }] });
@@ -130,7 +130,8 @@ async fn arguments_are_held_against_the_schema_and_keep_their_keys() {
         bigNumber = { type = "integer" }
     "#;
     let code = "def given(**arguments):\n    return {'given': arguments}\n";
-    let bundle = workshop.bundle(&[("switchboard.toml", manifest), ("code.py", code)], json!({}));
+    let bundle =
+        workshop.bundle(&[("switchboard.toml", manifest), ("code.py", code)], json!({})).await;
     let given = call(&bundle, "given", json!({ "firstName": "Ann" })).await;
     let expected = json!({ "given": { "firstName": "Ann", "unit_of_measure": "C" } });
     assert_eq!(given["structuredContent"], expected);
@@ -204,7 +205,7 @@ def keyed(): return {1: "a", "ü": "\u2028"}
         .collect();
     let manifest = format!("name = \"b\"\n[python]\n{manifest}[settings.colour]\n");
     let files = [("switchboard.toml", &*manifest), ("code.py", code)];
-    let bundle = workshop.bundle(&files, json!({ "colour": "red" }));
+    let bundle = workshop.bundle(&files, json!({ "colour": "red" })).await;
     let listener = Arc::new(Listener::default());
     let context =
         Context { client: Some(Arc::clone(&listener) as _), wants_progress: true, ..owner() };
@@ -271,7 +272,7 @@ def keyed(): return {1: "a", "ü": "\u2028"}
 async fn what_fails_says_why_and_only_administrators_see_where() {
     let workshop = Workshop::new().await;
     let code = "def fails(): raise ValueError('no such city')\ndef wants(a): return a\n";
-    let bundle = workshop.tools(code, &["fails", "wants", "gone"], "");
+    let bundle = workshop.tools(code, &["fails", "wants", "gone"], "").await;
     let result = call(&bundle, "fails", json!({})).await;
     assert_eq!(result["content"][0]["text"], "ValueError: no such city");
     let trace = result["_meta"]["switchboard/traceback"].as_str().unwrap();
@@ -283,7 +284,7 @@ async fn what_fails_says_why_and_only_administrators_see_where() {
     assert!(is_error && said.contains("missing 1 required positional argument: 'a'"), "{said}");
     let (said, is_error) = text(&bundle, "gone", json!({})).await;
     assert_eq!((&*said, is_error), ("the module `code` has no `gone`", true));
-    let broken = workshop.tools("import nothing_of_the_kind", &["a"], "");
+    let broken = workshop.tools("import nothing_of_the_kind", &["a"], "").await;
     let (said, is_error) = text(&broken, "a", json!({})).await;
     let expected = "the module `code` cannot be imported: ModuleNotFoundError: \
                     No module named 'nothing_of_the_kind'";
@@ -304,7 +305,8 @@ async fn results_are_held_against_the_output_schema() {
         output = { type = "object", required = ["degrees"], properties = { degrees = { type = "number" } } }
     "#;
     let code = "def measured(of): return of\n";
-    let bundle = workshop.bundle(&[("switchboard.toml", manifest), ("code.py", code)], json!({}));
+    let bundle =
+        workshop.bundle(&[("switchboard.toml", manifest), ("code.py", code)], json!({})).await;
     let good = call(&bundle, "measured", json!({ "of": { "degrees": 7 } })).await;
     assert_eq!(good["structuredContent"], json!({ "degrees": 7 }));
     let json = call(&bundle, "measured", json!({ "of": "{\"degrees\": 1.5}" })).await;
@@ -333,7 +335,8 @@ async fn templates_are_read_by_what_stands_in_their_places() {
         entry = "code:w"
     "#;
     let code = "def w(uri, kind, id): return {'uri': uri, 'kind': kind, 'id': id}\n";
-    let bundle = workshop.bundle(&[("switchboard.toml", manifest), ("code.py", code)], json!({}));
+    let bundle =
+        workshop.bundle(&[("switchboard.toml", manifest), ("code.py", code)], json!({})).await;
     let read = answer(&bundle, Method::ResourcesRead, "w://a/b%20c", Value::Null).await.unwrap();
     let text = "{\"uri\": \"w://a/b%20c\", \"kind\": \"a\", \"id\": \"b c\"}";
     let expected = json!({ "uri": "w://a/b%20c", "mimeType": "application/json", "text": text });
@@ -348,7 +351,7 @@ async fn templates_are_read_by_what_stands_in_their_places() {
 async fn workers_are_kept_and_used_again() {
     let workshop = Workshop::new().await;
     let code = "import os\ndef pid(): return str(os.getpid())\n";
-    let bundle = workshop.tools(code, &["pid"], "");
+    let bundle = workshop.tools(code, &["pid"], "").await;
     let begin = Instant::now();
     let (first, _) = text(&bundle, "pid", json!({})).await;
     let cold = begin.elapsed();
@@ -360,7 +363,7 @@ async fn workers_are_kept_and_used_again() {
     }
     times.sort();
     eprintln!("cold {cold:?}, warm {:?} in the middle of {}", times[100], times.len());
-    let worn = workshop.tools(code, &["pid"], "[limits]\ncalls = 3\n");
+    let worn = workshop.tools(code, &["pid"], "[limits]\ncalls = 3\n").await;
     let mut pids = Vec::new();
     for _ in 0..7 {
         pids.push(text(&worn, "pid", json!({})).await.0);
@@ -373,7 +376,7 @@ async fn workers_are_kept_and_used_again() {
 async fn calls_run_side_by_side_up_to_the_limit() {
     let workshop = Workshop::new().await;
     let code = "import os, time\ndef pid():\n    time.sleep(0.2)\n    return str(os.getpid())\n";
-    let bundle = workshop.tools(code, &["pid"], "[limits]\nworkers = 3\n");
+    let bundle = workshop.tools(code, &["pid"], "[limits]\nworkers = 3\n").await;
     let calls = (0..7).map(|_| text(&bundle, "pid", json!({})));
     let mut pids: Vec<_> = futures_util::future::join_all(calls).await;
     pids.sort();

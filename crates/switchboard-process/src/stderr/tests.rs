@@ -12,7 +12,7 @@ async fn ring_after(pieces: &[&[u8]]) -> StderrRing {
         }
         drop(writer);
     };
-    tokio::join!(ring.clone().pump(reader), write);
+    tokio::join!(ring.clone().pump(reader, None), write);
     ring
 }
 

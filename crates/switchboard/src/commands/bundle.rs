@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use switchboard_daemon::Trial;
-use switchboard_function::{BundlesConfig, FunctionKind, Source};
+use switchboard_daemon::{Config, Trial};
+use switchboard_function::{FunctionKind, Source};
 
 use self::new::New;
 use self::run::Run;
@@ -125,9 +125,9 @@ async fn open(path: &Path, set: &[(String, String)], context: &Context) -> Resul
     trial.map_err(|problem| wrong(path, &problem))
 }
 
-fn config(context: &Context) -> Result<BundlesConfig, Failure> {
+fn config(context: &Context) -> Result<Config, Failure> {
     let loaded = context.sources.load().map_err(|wrong| Failure::configuration(&wrong))?;
-    Ok(loaded.value.bundles)
+    Ok(loaded.value)
 }
 
 fn wrong(path: &Path, problem: &str) -> Failure {
@@ -170,7 +170,7 @@ fn render(checked: &Checked) -> String {
 }
 
 fn pack(path: &Path, output: Option<PathBuf>, context: &Context) -> Result<Exit, Failure> {
-    let caps = config(context)?.caps();
+    let caps = config(context)?.bundles.caps();
     let archive = Source::new(path.to_path_buf()).read(&caps);
     let archive = archive.map_err(|error| wrong(path, &error.to_string()))?;
     let manifest = switchboard_function::Manifest::of(&archive);

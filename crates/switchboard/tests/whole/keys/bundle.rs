@@ -34,15 +34,18 @@ pub(super) fn settings() {
 }
 
 pub(super) fn grants() {
-    let manifest = "[wants]\nenvironment = [\"MARK\"]\nfiles = [\"/usr/share\"]\n";
+    let manifest = "[wants]\nenvironment = [\"MARK\"]\nfiles = [\"/usr/share\"]\n\
+                    hosts = [\"api.example.com\"]\n";
     let home = Home::new("[bundle.b]\nsource = \"b\"\n");
     write(&home, "b", CODE, manifest);
     let start = home.switchboard(&["start"]).env("MARK", "made").env("FLAG", "x").output().unwrap();
     assert!(start.status.success());
     assert!(problem(&home).contains("it wants the variable `MARK`: grant it"));
     assert!(problem(&home).contains("it wants to read `/usr/share`: grant it"));
+    assert!(problem(&home).contains("it wants to connect to `api.example.com`: grant it"));
     home.configure(
-        "[bundle.b]\nsource = \"b\"\ngrants = { environment = [\"MARK\"], files = [\"/usr\"] }\n",
+        "[bundle.b]\nsource = \"b\"\ngrants = { environment = [\"MARK\"], files = [\"/usr\"], \
+         hosts = [\"*.example.com\"] }\n",
     );
     home.run(&["reload"]);
     assert_eq!(text(&home, "b__t"), "None made none");
@@ -91,6 +94,17 @@ pub(super) fn packed() {
     home.configure("[bundle.b]\nsource = \"b.zip\"\n[bundles]\npacked = \"1 KiB\"\n");
     home.start();
     assert!(problem(&home).contains("1024 is the limit"), "{}", problem(&home));
+}
+
+pub(super) fn sandbox() {
+    let code = "def t():\n    try: return open('/etc/passwd').read()[:5]\n    \
+                except OSError as error: return type(error).__name__\n";
+    let config = "[bundle.b]\nsource = \"b\"\n";
+    let home = serve(code, "", config);
+    assert_eq!(text(&home, "b__t"), "PermissionError");
+    home.configure(&format!("{config}[bundles]\nsandbox = \"off\"\n"));
+    home.run(&["reload"]);
+    assert_eq!(text(&home, "b__t"), "root:");
 }
 
 pub(super) fn python() {
