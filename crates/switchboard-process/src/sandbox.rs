@@ -43,8 +43,12 @@ pub(crate) use system::Prepared;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sandbox {
     /// Files, and directories with everything below them. [`program_paths`] has those a program needs to start.
+    ///
+    /// Links are followed, when the child starts. So no path belongs here that leads through something
+    /// which a child may write: the one before it may have left a link there.
     pub readable: Vec<PathBuf>,
-    /// The same, also to be written. Nothing in them can be executed.
+    /// The same, also to be written. Programs in them cannot be executed, which keeps nobody from running
+    /// code: an interpreter reads it, and the loader maps it. How much is written in all is not limited.
     pub writable: Vec<PathBuf>,
     /// Programs it may become, or start if it [may start processes](Limits::may_start_processes).
     pub executable: Vec<PathBuf>,
@@ -81,7 +85,7 @@ pub enum Network {
     /// and what holds it back is a [rule](LayerKind::Ports) that knows numbers and no addresses: whoever
     /// listens at that number elsewhere is reached as well. [`Sandbox::required`] refuses that.
     Port(u16),
-    /// TCP and UDP to any address.
+    /// TCP and UDP to any address, this machine's and those of the network around it among them.
     Any,
 }
 
@@ -102,6 +106,9 @@ pub struct Limits {
     pub tasks: Option<u64>,
     /// Whether it may start processes. All of them stay in its process group, in the sandbox and within
     /// the limits, which count for each process by itself.
+    ///
+    /// One that clears its environment is still ended with the child, by its group. When the daemon is
+    /// killed and the child with it, nothing is left to tell it from a stranger, and it lives on in the sandbox.
     pub may_start_processes: bool,
 }
 

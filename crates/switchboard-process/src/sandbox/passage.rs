@@ -8,8 +8,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// Connections of one child at once; more wait. A program that fetches things opens a handful.
-const CONNECTION_LIMIT: usize = 64;
+/// Connections of one child at once; more wait. A program that fetches things opens a handful, and each
+/// takes two descriptors of the daemon.
+const CONNECTION_LIMIT: usize = 32;
 
 /// How long to wait where a connection could not be accepted: the system is out of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -22,7 +22,9 @@ const SHARED: &[&str] = &[
     "/usr/share/ca-certificates",
     "/usr/local/share/ca-certificates",
     "/etc/ssl/openssl.cnf",
-    "/etc/pki/tls",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/certs",
+    "/etc/pki/tls/openssl.cnf",
     "/etc/pki/ca-trust/extracted",
     "/etc/crypto-policies",
     // The rules of time zones.
@@ -56,8 +58,11 @@ pub fn program_paths(program: &Path) -> Vec<PathBuf> {
         paths.extend(["pyvenv.cfg", "bin", "lib", "lib64"].map(|part| prefix.join(part)));
     }
     paths.extend(prefix(&real).into_iter().flat_map(|it| [it.join("lib"), it.join("lib64")]));
-    // Debian's Python imports `sitecustomize` from `/etc/python3.11`, and complains where it cannot.
-    paths.extend(real.file_name().map(|name| Path::new("/etc").join(name)));
+    // Debian's Python imports `sitecustomize` from `/etc/python3.11`, and complains where it cannot. Of
+    // other programs there may be keys in such a directory.
+    let name = real.file_name().and_then(|name| name.to_str());
+    let name = name.filter(|name| name.starts_with("python"));
+    paths.extend(name.map(|name| Path::new("/etc").join(name)));
     paths.extend(STORES.iter().map(PathBuf::from).filter(|store| real.starts_with(store)));
     paths.push(real);
     paths.sort();

@@ -1,16 +1,12 @@
-//! What a sandboxed program tries and must not get.
+//! What a sandboxed program tries and must not get, but for the network.
 
 use std::time::Duration;
 
 use switchboard_process::sandbox::LayerKind::{
-    Files, Limits as Limited, NetworkNamespace, Ports, Privileges, SystemCalls, UserNamespace,
+    Files, Limits as Limited, Privileges, SystemCalls, UserNamespace,
 };
-use switchboard_process::sandbox::Network;
 
-use crate::{Case, case, check};
-
-const DENIED: &[&str] = &["EACCES"];
-const REFUSED: &[&str] = &["EPERM"];
+use crate::{Case, DENIED, REFUSED, case, check};
 
 const FILES: &[Case] = &[
     case(Files, "read /etc/passwd", "open('/etc/passwd').read()", DENIED),
@@ -66,6 +62,36 @@ const FILES: &[Case] = &[
         REFUSED,
     ),
     case(
+        SystemCalls,
+        "change what it may only read, by descriptor",
+        "os.fchmod(os.open(listed + '/data', os.O_RDONLY), 0)",
+        REFUSED,
+    ),
+    case(
+        SystemCalls,
+        "date it back, by descriptor",
+        "os.utime(os.open(listed + '/data', os.O_RDONLY), (0, 0))",
+        REFUSED,
+    ),
+    case(
+        SystemCalls,
+        "make others wait for it",
+        "import fcntl\nfcntl.fcntl(os.open(listed + '/data', os.O_RDONLY), 1024, 1)",
+        REFUSED,
+    ),
+    case(
+        SystemCalls,
+        "its flags",
+        "import fcntl\nfcntl.ioctl(os.open(listed + '/data', os.O_RDONLY), 0x80086601, bytes(8))",
+        REFUSED,
+    ),
+    case(
+        Files,
+        "read it through a descriptor without rights",
+        "place = os.open(unlisted + '/secret', os.O_PATH)\nopen(f'/proc/self/fd/{place}').read()",
+        DENIED,
+    ),
+    case(
         Files,
         "make a device",
         "os.mknod(out + '/null', 0o20666, os.makedev(1, 3))",
@@ -84,119 +110,6 @@ const FILES: &[Case] = &[
          os.execv(out + '/program', ['program'])",
         DENIED,
     ),
-];
-
-const NETWORK: &[Case] = &[
-    case(
-        SystemCalls,
-        "TCP to loopback",
-        "socket.create_connection(('127.0.0.1', port), 5)",
-        REFUSED,
-    ),
-    case(SystemCalls, "TCP over IPv6", "socket.socket(socket.AF_INET6)", REFUSED),
-    case(
-        SystemCalls,
-        "UDP",
-        "socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', udp_port))",
-        REFUSED,
-    ),
-    case(SystemCalls, "a raw socket", "socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)", REFUSED),
-    case(SystemCalls, "packets", "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)", REFUSED),
-    case(SystemCalls, "netlink", "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)", REFUSED),
-    case(
-        SystemCalls,
-        "the kernel's cryptography",
-        "socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET)",
-        REFUSED,
-    ),
-    case(SystemCalls, "a unix socket", "socket.socket(socket.AF_UNIX).connect(unix)", REFUSED),
-    case(
-        SystemCalls,
-        "an abstract unix socket",
-        "socket.socket(socket.AF_UNIX).connect('\\0' + unnamed)",
-        REFUSED,
-    ),
-    case(
-        SystemCalls,
-        "a unix socket, from one end of a pair",
-        "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'x', datagrams)",
-        REFUSED,
-    ),
-    case(
-        SystemCalls,
-        "a name",
-        "try:\n    socket.getaddrinfo('example.com', 80)\nexcept socket.gaierror:\n    return 'no name'",
-        &["no name"],
-    ),
-];
-
-/// With one port to connect to.
-const PORT: &[Case] = &[
-    case(SystemCalls, "the port", "socket.create_connection(('127.0.0.1', port), 5)", &["done"]),
-    case(
-        SystemCalls,
-        "what is said there, and what is answered",
-        "there = socket.create_connection(('127.0.0.1', port), 5)\nthere.sendall(b'hello')\n\
-         return there.recv(5).decode()",
-        &["hello"],
-    ),
-    case(Ports, "another port", "socket.create_connection(('127.0.0.1', other_port), 5)", DENIED),
-    case(
-        NetworkNamespace,
-        "the same number at another address",
-        "socket.create_connection(('127.0.0.2', port), 5)",
-        &["ECONNREFUSED"],
-    ),
-    case(
-        NetworkNamespace,
-        "the same number at another machine",
-        "socket.create_connection(('192.0.2.1', port), 5)",
-        &["ENETUNREACH"],
-    ),
-    case(
-        SystemCalls,
-        "another port, without connecting first",
-        "socket.socket().sendto(b'x', 0x20000000, ('127.0.0.1', other_port))",
-        REFUSED,
-    ),
-    case(
-        SystemCalls,
-        "another protocol over the socket",
-        "socket.socket().setsockopt(socket.IPPROTO_TCP, 31, b'smc')",
-        REFUSED,
-    ),
-    case(SystemCalls, "MPTCP", "socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)", REFUSED),
-    case(SystemCalls, "bind", "socket.socket().bind(('127.0.0.1', 0))", REFUSED),
-    case(SystemCalls, "listen", "socket.socket().listen()", REFUSED),
-    case(SystemCalls, "UDP", "socket.socket(type=socket.SOCK_DGRAM)", REFUSED),
-    case(SystemCalls, "a raw socket", "socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)", REFUSED),
-    case(SystemCalls, "a unix socket", "socket.socket(socket.AF_UNIX).connect(unix)", REFUSED),
-    case(
-        SystemCalls,
-        "an abstract unix socket",
-        "socket.socket(socket.AF_UNIX).connect('\\0' + unnamed)",
-        REFUSED,
-    ),
-    case(SystemCalls, "netlink", "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)", REFUSED),
-];
-
-/// With any address to connect to.
-const ANY: &[Case] = &[
-    case(
-        SystemCalls,
-        "any port",
-        "socket.create_connection(('127.0.0.1', other_port), 5)",
-        &["done"],
-    ),
-    case(
-        SystemCalls,
-        "UDP",
-        "socket.socket(type=socket.SOCK_DGRAM).connect(('127.0.0.1', udp_port))",
-        &["done"],
-    ),
-    case(SystemCalls, "a raw socket", "socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)", REFUSED),
-    case(SystemCalls, "ICMP", "socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 1)", REFUSED),
-    case(SystemCalls, "a unix socket", "socket.socket(socket.AF_UNIX).connect(unix)", REFUSED),
 ];
 
 const PROCESSES: &[Case] = &[
@@ -318,6 +231,8 @@ const SYSTEM: &[Case] = &[
         &["signal 31"],
     ),
     case(SystemCalls, "shared memory", "call(libc.shmget, 0, 4096, 0o1600)", REFUSED),
+    case(SystemCalls, "others' semaphores", "syscall(66, 191, 0, 0, 0, 0)", REFUSED),
+    case(SystemCalls, "what databases need", "syscall(206, 0, 65536, 0)", REFUSED),
     case(Privileges, "the host's name", "socket.sethostname('x')", REFUSED),
     case(Privileges, "another user", "os.setuid(os.getuid() + 1)", &["EPERM", "EINVAL"]),
 ];
@@ -401,24 +316,6 @@ const FAMILY: &[Case] = &[
 #[tokio::test]
 async fn files_that_were_not_given_are_out_of_reach() {
     check("files", FILES, |_, _| {}).await;
-}
-
-#[tokio::test]
-async fn without_a_network_there_is_none() {
-    check("no network", NETWORK, |_, _| {}).await;
-}
-
-#[tokio::test]
-async fn one_port_is_one_port() {
-    let change = |world: &crate::World, sandbox: &mut crate::Sandbox| {
-        sandbox.network = Network::Port(world.port());
-    };
-    check("one port", PORT, change).await;
-}
-
-#[tokio::test]
-async fn any_network_is_no_way_to_the_sockets_of_this_machine() {
-    check("any address", ANY, |_, sandbox| sandbox.network = Network::Any).await;
 }
 
 #[tokio::test]

@@ -12,10 +12,15 @@ mod attempts;
 mod common;
 mod life;
 mod needs;
+mod network;
 mod world;
 
 use switchboard_process::sandbox::{LayerKind, Sandbox, layers};
 use world::World;
+
+/// What Landlock answers, and what the filter of system calls does.
+const DENIED: &[&str] = &["EACCES"];
+const REFUSED: &[&str] = &["EPERM"];
 
 /// One attempt and what has to come of it.
 struct Case {

@@ -15,9 +15,15 @@ fn the_system_is_readable_and_people_are_not() {
     for path in ["/usr/lib/python3.11/json/__init__.py", "/etc/ssl/certs/a.pem", "/dev/null"] {
         assert!(covers(program, Path::new(path)), "{path}");
     }
-    for path in
-        ["/etc/passwd", "/etc/shadow", "/root/.ssh/id", "/home/me/.ssh/id", "/proc/1/environ"]
-    {
+    for path in [
+        "/etc/passwd",
+        "/etc/no-such-program/key",
+        "/etc/pki/tls/private/key",
+        "/etc/shadow",
+        "/root/.ssh/id",
+        "/home/me/.ssh/id",
+        "/proc/1/environ",
+    ] {
         assert!(!covers(program, Path::new(path)), "{path}");
     }
 }

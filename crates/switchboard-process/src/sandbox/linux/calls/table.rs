@@ -62,27 +62,42 @@ const NEVER: &[c_long] = &[
     447, // memfd_secret
     libc::SYS_shmget,
     libc::SYS_shmat,
+    // What other processes of the user have of the same: numbers are guessed, and deleting takes no more.
     libc::SYS_shmctl,
     libc::SYS_semget,
+    libc::SYS_semctl,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
     libc::SYS_msgget,
+    libc::SYS_msgctl,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
     libc::SYS_mq_open,
-    // Files of the same user that it may not open: Landlock lets their mode, owner, dates and
-    // attributes be changed all the same (landlock(7), "Current limitations"), and before its version 3
-    // their length. By a descriptor, which Landlock gave, all of that is allowed.
+    libc::SYS_mq_unlink,
+    // Files of the same user that it may not write: Landlock lets their mode, owner, dates and
+    // attributes be changed all the same (landlock(7), "Current limitations"), by path and by a
+    // descriptor that is open to read, and before its version 3 their length.
+    libc::SYS_fchmod,
     libc::SYS_fchmodat,
     452, // fchmodat2
+    libc::SYS_fchown,
     libc::SYS_fchownat,
     libc::SYS_truncate,
+    libc::SYS_utimensat,
     libc::SYS_setxattr,
     libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
     463, // setxattrat
     libc::SYS_removexattr,
     libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
     466, // removexattrat
     469, // file_setattr
     // Watching files takes no right to read them, and the user's watches are few.
     libc::SYS_inotify_init1,
     libc::SYS_fanotify_init,
+    // The machine has few of these for all its users (`fs.aio-max-nr`), and databases need them.
+    libc::SYS_io_setup,
     // Parts of the kernel that few programs need and many attacks began with.
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
@@ -164,8 +179,6 @@ pub(super) fn forbidden(sandbox: &Sandbox, scopes: bool) -> Forbidden {
     forbidden.insert(libc::SYS_ioctl, controls());
     forbidden.insert(libc::SYS_fcntl, owners());
     forbidden.insert(libc::SYS_clone, births(processes));
-    // utimensat without a path is a change by descriptor.
-    forbidden.insert(libc::SYS_utimensat, vec![vec![IsNot(1, 0)]]);
     forbidden.extend(truncation());
     if !processes {
         forbidden.extend(FORKS.iter().map(|call| (*call, Vec::new())));
@@ -222,20 +235,39 @@ fn survival() -> Vec<Vec<Word>> {
     .into()
 }
 
-/// Typing into a terminal (TIOCSTI, TIOCLINUX), and naming who is signalled about a descriptor: with
-/// F_SETSIG that is `kill` by another name (fcntl(2)). Their numbers are those of asm-generic/ioctls.h and
-/// asm-generic/sockios.h, which both architectures have.
+/// The requests of `ioctl` that ordinary programs make. Every driver and file system has its own, and
+/// some of those reach further than the descriptor: typing into a terminal (TIOCSTI), flags of files
+/// that may only be read, naming who is signalled (FIOSETOWN), namespaces of other processes.
+///
+/// The numbers are those of asm-generic/ioctls.h, which both architectures have.
+const REQUESTS: [u32; 9] = [
+    0x5401,      // TCGETS: is it a terminal?
+    0x802c_542a, // TCGETS2, the same for newer C libraries
+    0x5413,      // TIOCGWINSZ: how wide is it?
+    0x5411,      // TIOCOUTQ: how much is not sent yet?
+    0x541b,      // FIONREAD: how much is there?
+    0x5421,      // FIONBIO
+    0x5450,      // FIONCLEX
+    0x5451,      // FIOCLEX
+    0x4004_9409, // FICLONE: copying a file into one that is open to write
+];
+
 fn controls() -> Vec<Vec<Word>> {
-    [0x5412, 0x541c, 0x8901, 0x8902].map(|request| vec![Is(1, request)]).into()
+    vec![REQUESTS.map(|request| IsNot(1, request)).into()]
 }
 
-/// The same for `fcntl`; and pipes of another size, whose memory is counted for the user and not for the
-/// process, so that the daemon's own would shrink (pipe(7), `pipe-user-pages-soft`).
+/// Naming who is signalled about a descriptor, which is `kill` by another name (fcntl(2), F_SETSIG);
+/// making others wait who open a file that may only be read, and watching it; and pipes of another
+/// size, whose memory is counted for the user and not for the process, so that the daemon's own would
+/// shrink (pipe(7), `pipe-user-pages-soft`).
 fn owners() -> Vec<Vec<Word>> {
     const F_SETOWN: u32 = 8;
     const F_SETSIG: u32 = 10;
     const F_SETOWN_EX: u32 = 15;
-    [F_SETOWN, F_SETSIG, F_SETOWN_EX, libc::F_SETPIPE_SZ.unsigned_abs()]
+    const F_SETLEASE: u32 = 1024;
+    const F_NOTIFY: u32 = 1026;
+    const F_SETPIPE_SZ: u32 = 1031;
+    [F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY, F_SETPIPE_SZ]
         .map(|command| vec![Is(1, command)])
         .into()
 }
@@ -295,6 +327,8 @@ fn sockets(network: Network) -> Forbidden {
             let types = [stream, libc::SOCK_DGRAM.cast_unsigned()];
             let protocols = [libc::IPPROTO_TCP, libc::IPPROTO_UDP];
             found.insert(libc::SYS_socket, internet(&types, &protocols));
+            // To connect is what it was given; a service of its own on the network of this machine is not.
+            found.insert(libc::SYS_listen, Vec::new());
         }
     }
     found
