@@ -113,8 +113,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// What a small program of one purpose gets along with: Python with TLS and a database needs 100 MiB
-    /// of address space, 20 descriptors and two threads (measured November 2026).
+    /// Several times what a small program of one purpose needs: Python with TLS, a database and an event
+    /// loop had at most 167 MiB of address space, ten descriptors and two threads (November 2026).
     fn default() -> Self {
         Self {
             memory_bytes: Some(1 << 30),
