@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 
 use switchboard_core::{Lists, Tenant};
 use switchboard_function::{
-    Archive, Bundle, BundleConfig, BundlesConfig, Caps, Digest, Manifest, ManifestError, Python,
-    PythonConfig, Runtime, Serving, Shelf, Source, Stamp, Version,
+    Archive, Bundle, BundleConfig, BundlesConfig, Digest, Manifest, ManifestError, Packages,
+    Python, PythonConfig, Runtime, Serving, Shelf, SigningKeys, Source, Stamp, Version,
 };
 use switchboard_process::StderrRing;
 use switchboard_upstream::{Environment, EraChoice, InsideConfig, Remark, Settings, StartPolicy};
@@ -33,6 +33,15 @@ pub(crate) struct Bundles {
     base: PathBuf,
     variables: BTreeMap<String, String>,
     loaded: Mutex<HashMap<String, Loaded>>,
+    installing: Arc<Mutex<HashMap<Digest, Installing>>>,
+}
+
+/// How it stands with a set of packages that are not there.
+enum Installing {
+    UnderWay,
+    /// Nobody was told yet.
+    Ended(Result<(), String>),
+    Failed(String),
 }
 
 /// A bundle as it was last read.
@@ -60,6 +69,7 @@ impl Bundles {
             base: base.to_path_buf(),
             variables: variables.clone(),
             loaded: Mutex::default(),
+            installing: Arc::default(),
         }
     }
 
@@ -68,9 +78,9 @@ impl Bundles {
         let wanted: Vec<_> = config.bundle.iter().filter(|(_, bundle)| !bundle.disabled).collect();
         if !wanted.is_empty() {
             let python = self.python(&config.bundles).await;
-            let (python, caps) = (python.as_ref().map_err(String::as_str), config.bundles.caps());
+            let (python, with) = (python.as_ref().map_err(String::as_str), &config.bundles);
             let loading =
-                wanted.iter().map(|(name, bundle)| self.load(name, bundle, (python, &caps)));
+                wanted.iter().map(|(name, bundle)| self.load(name, bundle, (python, with)));
             futures_util::future::join_all(loading).await;
         }
         let mut loaded = self.loaded.lock().expect("no one panics holding it");
@@ -88,7 +98,10 @@ impl Bundles {
             let loaded = self.loaded.lock().expect("no one panics holding it");
             loaded.values().map(|it| (it.source.clone(), it.stamp.clone())).collect()
         };
-        seen.iter().any(|(source, stamp)| source.stamp() != *stamp)
+        let installing = self.installing.lock().expect("no one panics holding it");
+        let is_installed = installing.values().any(|it| matches!(it, Installing::Ended(_)));
+        drop(installing);
+        is_installed || seen.iter().any(|(source, stamp)| source.stamp() != *stamp)
     }
 
     async fn python(&self, config: &BundlesConfig) -> Result<Python, String> {
@@ -98,6 +111,7 @@ impl Bundles {
             directory: self.programs.clone(),
             environment: child_variables.clone(),
             isolation: config.sandbox,
+            index: config.index.clone(),
             guard: guard.clone(),
         };
         Python::find(python, spawner.clone(), tasks.clone()).await
@@ -108,15 +122,15 @@ impl Bundles {
         &self,
         name: &str,
         config: &BundleConfig,
-        (python, caps): (Result<&Python, &str>, &Caps),
+        (python, with): (Result<&Python, &str>, &BundlesConfig),
     ) {
         let source = Source::new(self.base.join(&config.source));
         let read = {
-            let (source, shelf, caps) = (source.clone(), self.shelf.clone(), *caps);
+            let (source, shelf, with) = (source.clone(), self.shelf.clone(), with.clone());
             let reading = tokio::task::spawn_blocking(move || {
                 // Looked at before it is read: what changes meanwhile is seen the next time.
                 let stamp = source.stamp();
-                (stamp, read(&source, &shelf, &caps))
+                (stamp, read(&source, &shelf, &with))
             });
             reading.await.expect("reading a bundle does not panic")
         };
@@ -170,6 +184,10 @@ impl Bundles {
         if matches!(manifest.runtime, Runtime::Wasm { .. }) {
             return Err("this build has no WebAssembly".to_owned());
         }
+        let packages = match python.packages(&manifest, &archive) {
+            Some(packages) => Some(self.installed(python, packages)?),
+            None => None,
+        };
         let identity = identity(&archive, (config, python), &settings);
         let is_older = manifest.is_older;
         let serving = Serving {
@@ -180,6 +198,7 @@ impl Bundles {
             settings,
             environment: self.granted(config),
             grants: config.grants.clone(),
+            packages,
         };
         let shelved = serving.version.clone();
         let bundle = Bundle::in_python(serving, python).await.map_err(|error| error.to_string())?;
@@ -195,6 +214,38 @@ impl Bundles {
         };
         let prefix = config.prefix.clone().or_else(|| is_older.then(String::new));
         Ok(Settings { prefix, ..around(inside, config) })
+    }
+
+    /// Where packages are, if they are installed; else that is begun, and the bundle is looked at again
+    /// when it has ended.
+    fn installed(&self, python: &Python, packages: Packages) -> Result<PathBuf, String> {
+        let under_way = || "its packages are being installed".to_owned();
+        let mut known = self.installing.lock().expect("no one panics holding it");
+        if packages.are_there() {
+            known.remove(&packages.digest);
+            return Ok(packages.directory);
+        }
+        match known.remove(&packages.digest) {
+            Some(Installing::Ended(Err(cause)) | Installing::Failed(cause)) => {
+                known.insert(packages.digest, Installing::Failed(cause.clone()));
+                return Err(cause);
+            }
+            Some(Installing::UnderWay) => {
+                known.insert(packages.digest, Installing::UnderWay);
+                return Err(under_way());
+            }
+            // Never tried, or gone since.
+            Some(Installing::Ended(Ok(()))) | None => {}
+        }
+        known.insert(packages.digest, Installing::UnderWay);
+        drop(known);
+        let (python, installing) = (python.clone(), Arc::clone(&self.installing));
+        self.environment.tasks.spawn(async move {
+            let ended = Installing::Ended(python.install(&packages).await);
+            let mut known = installing.lock().expect("no one panics holding it");
+            known.insert(packages.digest, ended);
+        });
+        Err(under_way())
     }
 
     /// Has its code loaded once, which tells what a manifest cannot.
@@ -245,8 +296,10 @@ struct Content {
     version: Version,
 }
 
-fn read(source: &Source, shelf: &Shelf, caps: &Caps) -> Result<Content, String> {
-    let archive = source.read(caps).map_err(|error| error.to_string())?;
+fn read(source: &Source, shelf: &Shelf, config: &BundlesConfig) -> Result<Content, String> {
+    let keys = SigningKeys::parse(&config.signing_keys)
+        .map_err(|key| format!("`bundles.signing_keys` has what is no key: `{key}`"))?;
+    let archive = source.read(&config.caps(), &keys).map_err(|error| error.to_string())?;
     let version = shelf.put(&archive).map_err(|error| error.to_string())?;
     Ok(Content { archive, version })
 }

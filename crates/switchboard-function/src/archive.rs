@@ -11,6 +11,7 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use crate::digest::Digest;
+use crate::signature::SignatureError;
 
 /// The files of a version.
 #[derive(Clone, Debug)]
@@ -59,6 +60,8 @@ pub enum ArchiveError {
     TooMuch { what: String, limit: u64 },
     #[error("it has no files")]
     Empty,
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     #[error("`{path}` cannot be read: {cause}")]
     Unreadable { path: String, cause: std::io::Error },
 }

@@ -5,6 +5,7 @@ mod answer;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub struct Serving {
     pub environment: BTreeMap<String, OsString>,
     /// What it may reach that is denied to all.
     pub grants: Grants,
+    /// Where what it requires of others is installed.
+    pub packages: Option<PathBuf>,
 }
 
 impl Bundle {
@@ -64,7 +67,8 @@ impl Bundle {
     ///
     /// Its door to the network cannot be opened.
     pub async fn in_python(serving: Serving, python: &Python) -> io::Result<Arc<Self>> {
-        let Serving { name, tenant, version, manifest, settings, environment, grants } = serving;
+        let Serving { name, tenant, version, manifest, settings, environment, grants, packages } =
+            serving;
         let hosts = grants.hosts.iter().filter_map(|host| HostRule::parse(host)).collect();
         let log = StderrRing::default();
         let running = Running {
@@ -76,6 +80,7 @@ impl Bundle {
             environment,
             hosts,
             readable: grants.files,
+            packages,
             log: log.clone(),
         };
         let runs = python.workers(running).await?;

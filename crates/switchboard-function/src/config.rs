@@ -19,6 +19,13 @@ pub struct BundlesConfig {
     pub python: PathBuf,
     /// How their code is kept to itself ([the sandbox](sandbox.md)).
     pub sandbox: Isolation,
+    /// Where packages that bundles require are installed from, for `pip`: an index such as
+    /// `https://pypi.org/simple`, which is what it takes if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
+    /// Public keys of `minisign`. If there are some, only archives are served that have a signature
+    /// of one of them beside them, in `NAME.zip.minisig`.
+    pub signing_keys: Vec<String>,
     /// How often the sources of bundles are looked at for changes. 1 s: whoever edits a bundle tries
     /// it right after.
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
@@ -71,6 +78,8 @@ impl Default for BundlesConfig {
         Self {
             python: PathBuf::from("python3"),
             sandbox: Isolation::Auto,
+            index: None,
+            signing_keys: Vec::new(),
             refresh: TimeSpan::from_secs(1),
             packed: ByteSize::from_bytes(caps.packed),
             unpacked: ByteSize::from_bytes(caps.unpacked),

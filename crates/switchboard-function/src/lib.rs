@@ -27,6 +27,7 @@ mod runtime;
 mod schema;
 mod settings;
 mod shelf;
+mod signature;
 mod source;
 mod template;
 
@@ -37,6 +38,7 @@ pub use digest::Digest;
 pub use manifest::{
     Function, FunctionKind, Limits, Manifest, ManifestError, Runtime, Setting, SettingType, Wants,
 };
-pub use python::{Interpreter, Isolation, Python, PythonConfig};
+pub use python::{Interpreter, Isolation, Packages, Python, PythonConfig};
 pub use shelf::{Shelf, ShelfError, Version};
+pub use signature::{SignatureError, SigningKeys};
 pub use source::{Source, Stamp};

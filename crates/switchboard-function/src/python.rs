@@ -6,6 +6,7 @@
 
 mod confine;
 mod interpreter;
+mod packages;
 mod wire;
 mod worker;
 
@@ -29,6 +30,7 @@ use tokio_util::task::TaskTracker;
 
 use self::confine::Confinement;
 pub use self::interpreter::Interpreter;
+pub use self::packages::Packages;
 use self::wire::{Reply, Setup};
 use self::worker::Worker;
 use crate::archive::Archive;
@@ -49,6 +51,8 @@ pub struct PythonConfig {
     /// What every child gets.
     pub environment: BTreeMap<String, OsString>,
     pub isolation: Isolation,
+    /// Where packages come from, if not from where `pip` takes them.
+    pub index: Option<String>,
     /// Judges where bundles connect to.
     pub guard: Guard,
 }
@@ -178,7 +182,7 @@ impl Python {
     /// Its door to the network cannot be opened.
     pub(crate) async fn workers(&self, running: Running) -> io::Result<Arc<Workers>> {
         let setup = Setup::of(&running).line();
-        let Running { manifest, hosts, name, version, readable, .. } = &running;
+        let Running { manifest, hosts, name, version, readable, packages, .. } = &running;
         let proxy = match hosts.is_empty() {
             true => None,
             false => {
@@ -187,7 +191,8 @@ impl Python {
             }
         };
         let port = proxy.as_ref().map(Proxy::port);
-        let confinement = self.confinement(version, readable.clone(), port);
+        let readable = readable.iter().chain(packages).cloned().collect();
+        let confinement = self.confinement(version, readable, port);
         let places = Semaphore::new(manifest.limits.workers.max(1));
         let python = self.clone();
         let limits = manifest.limits.clone();
@@ -266,6 +271,8 @@ pub(crate) struct Running {
     pub hosts: Vec<HostRule>,
     /// What it may read beside its own files.
     pub readable: Vec<PathBuf>,
+    /// What it requires of others.
+    pub packages: Option<PathBuf>,
     pub log: StderrRing,
 }
 

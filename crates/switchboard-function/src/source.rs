@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::archive::{Archive, ArchiveError, Caps};
+use crate::signature::{SignatureError, SigningKeys};
 
 /// A ZIP archive or a directory.
 #[derive(Clone, Debug)]
@@ -25,13 +26,16 @@ impl Source {
         Self { path }
     }
 
-    /// Reads all of it. Blocks.
+    /// Reads all of it, if one of `keys` signed it, or nobody has to. Blocks.
     ///
     /// # Errors
     ///
     /// See [`ArchiveError`].
-    pub fn read(&self, caps: &Caps) -> Result<Archive, ArchiveError> {
+    pub fn read(&self, caps: &Caps, keys: &SigningKeys) -> Result<Archive, ArchiveError> {
         if self.path.is_dir() {
+            if keys.are_there() {
+                return Err(SignatureError::Directory.into());
+            }
             return Archive::read_directory(&self.path, caps);
         }
         let unreadable = |cause| {
@@ -43,13 +47,30 @@ impl Source {
             let what = format!("the archive has {size} bytes");
             return Err(ArchiveError::TooMuch { what, limit: caps.packed });
         }
-        Archive::unzip(&fs::read(&self.path).map_err(unreadable)?, caps)
+        let content = fs::read(&self.path).map_err(unreadable)?;
+        if keys.are_there() {
+            // Before anybody looks into what a stranger may have made.
+            let file = self.signature();
+            let name = file.display().to_string();
+            let unsigned = |_| SignatureError::Unsigned(name.clone());
+            let signature = fs::read_to_string(&file).map_err(unsigned)?;
+            keys.check(&content, &name, &signature)?;
+        }
+        Archive::unzip(&content, caps)
+    }
+
+    /// Where the signature lies.
+    fn signature(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".minisig");
+        name.into()
     }
 
     /// What it looks like now. Blocks.
     pub fn stamp(&self) -> Stamp {
         let mut stamp = Vec::new();
         look(&self.path, &mut stamp);
+        look(&self.signature(), &mut stamp);
         stamp.sort();
         Stamp(stamp)
     }

@@ -71,12 +71,17 @@ impl Trial {
             directory: directory.path().to_path_buf(),
             environment: allowed_environment(&texts(variables)),
             isolation: config.bundles.sandbox,
+            index: config.bundles.index.clone(),
             guard: Guard::new(&config.egress).map_err(|error| error.to_string())?,
         };
         let python = Python::find(python, spawner.clone(), TaskTracker::new()).await?;
         let shelf = Shelf::new(directory.path().join("versions"));
-        let content = read(&Source::new(path.to_path_buf()), &shelf, &config.bundles.caps())?;
+        let content = read(&Source::new(path.to_path_buf()), &shelf, &config.bundles)?;
         let manifest = Arc::new(manifest(&content, &python).await?);
+        let packages = python.packages(&manifest, &content.archive);
+        if let Some(packages) = &packages {
+            python.install(packages).await?;
+        }
         let settings = manifest.settle(set).map_err(|problems| problems.join("; "))?;
         let bundle = Bundle::in_python(
             Serving {
@@ -87,6 +92,7 @@ impl Trial {
                 settings,
                 environment: wanted(&manifest.wants, variables),
                 grants: granted(&manifest.wants),
+                packages: packages.map(|packages| packages.directory),
             },
             &python,
         );

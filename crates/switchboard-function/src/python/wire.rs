@@ -60,7 +60,10 @@ impl<'a> Setup<'a> {
             None => (tenant.as_str(), None),
         };
         Self {
-            path: vec![module_path(&version.code, path)],
+            // What a bundle brings itself comes first.
+            path: std::iter::once(module_path(&version.code, path))
+                .chain(running.packages.clone())
+                .collect(),
             settings,
             context: Setting { endpoint_id: endpoint_id.to_owned(), part_id },
             functions: functions.collect(),

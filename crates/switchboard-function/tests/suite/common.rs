@@ -40,6 +40,7 @@ impl Workshop {
             directory: directory.path().join("python"),
             environment: BTreeMap::from([("PATH".to_owned(), std::env::var_os("PATH").unwrap())]),
             isolation,
+            index: None,
             guard: Guard::new(&EgressSettings::default()).unwrap(),
         };
         let python = Python::find(config, spawner.clone(), TaskTracker::new()).await.unwrap();
@@ -80,6 +81,7 @@ impl Workshop {
             settings,
             environment: BTreeMap::new(),
             grants,
+            packages: None,
         };
         Bundle::in_python(serving, &self.python).await.unwrap()
     }

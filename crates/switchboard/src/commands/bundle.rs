@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use switchboard_daemon::{Config, Trial};
-use switchboard_function::{FunctionKind, Source};
+use switchboard_function::{FunctionKind, SigningKeys, Source};
 
 use self::new::New;
 use self::run::Run;
@@ -171,7 +171,8 @@ fn render(checked: &Checked) -> String {
 
 fn pack(path: &Path, output: Option<PathBuf>, context: &Context) -> Result<Exit, Failure> {
     let caps = config(context)?.bundles.caps();
-    let archive = Source::new(path.to_path_buf()).read(&caps);
+    // Whoever packs it signs it afterwards.
+    let archive = Source::new(path.to_path_buf()).read(&caps, &SigningKeys::default());
     let archive = archive.map_err(|error| wrong(path, &error.to_string()))?;
     let manifest = switchboard_function::Manifest::of(&archive);
     let manifest = manifest.map_err(|error| wrong(path, &error.to_string()))?;

@@ -197,6 +197,8 @@ const CASES: &[Case] = &[
     ("bundle.NAME.optional", bundle::switches),
     ("bundles.python", bundle::python),
     ("bundles.sandbox", bundle::sandbox),
+    ("bundles.index", bundle::index),
+    ("bundles.signing_keys", bundle::signing_keys),
     ("bundles.refresh", bundle::fetching),
     ("bundles.unpacked", bundle::fetching),
     ("bundles.packed", bundle::packed),

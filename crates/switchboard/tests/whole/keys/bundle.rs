@@ -1,9 +1,12 @@
 //! The keys of bundles.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use serde_json::json;
 
 use crate::bundles::{listed, text, write};
-use crate::common::{Home, wait};
+use crate::common::{Home, Running, wait};
 
 /// A daemon with the bundle `b`, of this code and manifest, under this configuration.
 fn serve(code: &str, manifest: &str, config: &str) -> Home {
@@ -105,6 +108,85 @@ pub(super) fn sandbox() {
     home.configure(&format!("{config}[bundles]\nsandbox = \"off\"\n"));
     home.run(&["reload"]);
     assert_eq!(text(&home, "b__t"), "root:");
+}
+
+/// An index of packages with one wheel in it, made by Python itself; its address, and what requires it.
+fn index_of_packages(home: &Home) -> (Running, String, String) {
+    const MAKE: &str = "
+import base64, hashlib, http.server, pathlib, sys, zipfile
+root = pathlib.Path(sys.argv[1]); simple = root / 'simple' / 'sixty'; simple.mkdir(parents=True)
+files = {'sixty.py': 'SIXTY = 60\\n', 'sixty-1.0.dist-info/METADATA': 'Metadata-Version: 2.1\\nName: sixty\\nVersion: 1.0\\n',
+    'sixty-1.0.dist-info/WHEEL': 'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'}
+record = ''
+wheel = simple / 'sixty-1.0-py3-none-any.whl'
+with zipfile.ZipFile(wheel, 'w') as out:
+    for name, text in files.items():
+        out.writestr(name, text)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()
+        record += f'{name},sha256={digest},{len(text)}\\n'
+    out.writestr('sixty-1.0.dist-info/RECORD', record + 'sixty-1.0.dist-info/RECORD,,\\n')
+digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+(simple / 'index.html').write_text(f'<a href=\"{wheel.name}#sha256={digest}\">{wheel.name}</a>')
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, *args): super().__init__(*args, directory=str(root))
+    def log_message(self, *args): pass
+server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Quiet)
+print(server.server_port, digest, flush=True)
+server.serve_forever()
+";
+    let mut command = home.command("python3");
+    let root = home.path("index");
+    let mut child = command.args(["-c", MAKE]).arg(root).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let (port, digest) = line.trim().split_once(' ').unwrap();
+    let requirement = format!("sixty==1.0 --hash=sha256:{digest}\n");
+    (Running(child), format!("http://127.0.0.1:{port}/simple"), requirement)
+}
+
+pub(super) fn index() {
+    let home = Home::new("");
+    let (_server, address, requirement) = index_of_packages(&home);
+    write(&home, "b", "import sixty\ndef t(): return str(sixty.SIXTY)\n", "");
+    let manifest = home.path("b/switchboard.toml");
+    let text_of = std::fs::read_to_string(&manifest).unwrap();
+    let with = text_of.replace("[python]", "[python]\nrequirements = \"requirements.txt\"");
+    std::fs::write(&manifest, with).unwrap();
+    std::fs::write(home.path("b/requirements.txt"), &requirement).unwrap();
+    home.configure(&format!("[bundle.b]\nsource = \"b\"\n[bundles]\nindex = \"{address}\"\n"));
+    home.start();
+    wait("the packages", || listed(&home, "b")["tools"] == 1);
+    assert_eq!(text(&home, "b__t"), "60");
+    // Another content under the same name is not installed.
+    let forged = requirement.replace("sha256:", "sha256:0000").trim().to_owned();
+    std::fs::write(home.path("b/requirements.txt"), &forged[..forged.len() - 4]).unwrap();
+    wait("the refusal", || problem(&home).contains("DO NOT MATCH THE HASHES"));
+    std::fs::write(home.path("b/requirements.txt"), "sixty==1.0\n").unwrap();
+    wait("the other", || problem(&home).contains("Hashes are required"));
+    assert_eq!(text(&home, "b__t"), "60");
+}
+
+pub(super) fn signing_keys() {
+    let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let home = Home::new("");
+    write(&home, "b", "def t(): return 'signed'\n", "");
+    home.run(&["bundle", "pack", "b", "--output", "b.zip"]);
+    let keys = format!("[bundles]\nsigning_keys = [\"{}\"]\n", pair.pk.to_base64());
+    home.configure(&format!("[bundle.b]\nsource = \"b.zip\"\n{keys}"));
+    home.start();
+    assert!(problem(&home).contains("it is not signed"), "{}", problem(&home));
+    let content = std::fs::read(home.path("b.zip")).unwrap();
+    let signed = minisign::sign(None, &pair.sk, &content[..], None, None).unwrap();
+    std::fs::write(home.path("b.zip.minisig"), signed.to_string()).unwrap();
+    wait("the signed one", || listed(&home, "b")["tools"] == 1);
+    assert_eq!(text(&home, "b__t"), "signed");
+    write(&home, "b", "def t(): return 'forged'\n", "");
+    home.run(&["bundle", "pack", "b", "--output", "b.zip"]);
+    wait("the refusal", || problem(&home).contains("or of another archive"));
+    assert_eq!(text(&home, "b__t"), "signed");
+    home.configure(&format!("[bundle.b]\nsource = \"b\"\n{keys}"));
+    home.run(&["reload"]);
+    assert!(problem(&home).contains("a directory cannot be signed"));
 }
 
 pub(super) fn python() {
