@@ -31,6 +31,7 @@ const RANKS: &[(u8, &[&str])] = &[
             "switchboard-clientfile",
             "switchboard-client",
             "switchboard-oauth",
+            "switchboard-wasm",
         ],
     ),
     (
@@ -70,6 +71,9 @@ const OWNERS: &[(&str, &str)] = &[
     ("listenfd", "switchboard-daemon"),
     ("prometheus-client", "switchboard-telemetry"),
     ("rmcp", "switchboard-conformance"),
+    ("wasmtime", "switchboard-wasm"),
+    ("wasmtime-wasi", "switchboard-wasm"),
+    ("wasmtime-wasi-http", "switchboard-wasm"),
     ("webpki-roots", "switchboard-egress"),
 ];
 

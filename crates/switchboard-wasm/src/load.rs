@@ -1,0 +1,109 @@
+//! From the bytes that somebody uploaded to something that can be called.
+
+use std::collections::BTreeSet;
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use crate::bindings::BundlePre;
+use crate::cache::{self, Cache, Sha};
+use crate::error::WasmError;
+use crate::state::State;
+
+/// What every bundle exports.
+const HANDLER: &str = "switchboard:bundle/handler@1";
+
+/// Packages of which everything that a component can import is linked. Versions are compatible
+/// within a minor version before 1.0, within a major version after (semver.org).
+const LINKED: &[(&str, &str)] = &[
+    ("switchboard:bundle/", "1."),
+    ("wasi:cli/", "0.2."),
+    ("wasi:clocks/", "0.2."),
+    ("wasi:filesystem/", "0.2."),
+    ("wasi:http/", "0.2."),
+    ("wasi:io/", "0.2."),
+    ("wasi:random/", "0.2."),
+    ("wasi:sockets/", "0.2."),
+];
+
+/// Checks, compiles or finds, and links a component. Takes seconds: not for a thread of the runtime.
+pub(crate) fn load(
+    linker: &Linker<State>,
+    bytes: &[u8],
+    cache: Option<&Cache>,
+) -> Result<(BundlePre<State>, Sha), WasmError> {
+    is_component(bytes)?;
+    let sha = cache::sha(bytes);
+    let engine = linker.engine();
+    let component = match cache.and_then(|cache| cache.load(engine, &sha)) {
+        Some(component) => component,
+        None => compile(engine, bytes, cache, &sha)?,
+    };
+    Ok((link(linker, &component)?, sha))
+}
+
+/// A core module, machine code and text are things that people upload by mistake; the last two must
+/// also never reach a function that would take them.
+fn is_component(bytes: &[u8]) -> Result<(), WasmError> {
+    let refuse = |why: &str| Err(WasmError::NotAComponent { why: why.to_owned() });
+    // The preamble: magic, version, layer (the component model's `Binary.md`).
+    match bytes {
+        [b'\0', b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
+        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => {
+            refuse("it is a core module, which a component is made of")
+        }
+        [b'\0', b'a', b's', b'm', ..] => refuse("it is of another version of the component model"),
+        _ => refuse("it does not begin as WebAssembly does"),
+    }
+}
+
+fn compile(
+    engine: &Engine,
+    bytes: &[u8],
+    cache: Option<&Cache>,
+    sha: &Sha,
+) -> Result<Component, WasmError> {
+    let broken = |error: wasmtime::Error| WasmError::NotAComponent { why: format!("{error:#}") };
+    let component = Component::from_binary(engine, bytes).map_err(broken)?;
+    let Some(cache) = cache else { return Ok(component) };
+    let code = component.serialize().map_err(broken)?;
+    // A full disk costs the next start a compilation, and is noticed elsewhere.
+    if cache.keep(engine, sha, &code).is_err() {
+        return Ok(component);
+    }
+    // The one that is mapped from the file takes less memory than the one just made.
+    Ok(cache.load(engine, sha).unwrap_or(component))
+}
+
+fn link(linker: &Linker<State>, component: &Component) -> Result<BundlePre<State>, WasmError> {
+    let missing = missing(linker.engine(), component);
+    if !missing.is_empty() {
+        return Err(WasmError::WrongWorld { missing: missing.into_iter().collect() });
+    }
+    // What is left can only be a function of another type than ours, or one that we do not have yet.
+    let differs =
+        |error: wasmtime::Error| WasmError::WrongWorld { missing: vec![format!("{error:#}")] };
+    let pre: InstancePre<State> = linker.instantiate_pre(component).map_err(differs)?;
+    BundlePre::new(pre).map_err(differs)
+}
+
+/// What a component wants that nobody has, and what it should have and has not.
+fn missing(engine: &Engine, component: &Component) -> BTreeSet<String> {
+    let world = component.component_type();
+    let mut missing: BTreeSet<String> = world
+        .imports(engine)
+        .filter(|(name, _)| !is_linked(name))
+        .map(|(name, _)| format!("it imports `{name}`, which is not there"))
+        .collect();
+    if !world.exports(engine).any(|(name, _)| name.starts_with(HANDLER)) {
+        missing.insert(format!("it does not export `{HANDLER}.0.0`"));
+    }
+    missing
+}
+
+fn is_linked(name: &str) -> bool {
+    LINKED.iter().any(|(package, version)| {
+        let interface = name.strip_prefix(package).and_then(|rest| rest.split_once('@'));
+        interface.is_some_and(|(_, imported)| imported.starts_with(version))
+    })
+}
