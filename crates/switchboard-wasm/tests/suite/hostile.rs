@@ -1,8 +1,9 @@
 //! Guests that mean harm, or are merely wrong: what each of them gets.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use switchboard_wasm::{Report, Source, WasmError};
+use tokio::time::Instant;
 
 use crate::guest::{component, module, tool};
 use crate::surroundings::{Asked, engine, load};

@@ -1,9 +1,8 @@
 //! What is no bundle, and what is kept of one.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use switchboard_wasm::{Cache, WasmError};
+use tokio::time::Instant;
 
 use crate::guest::{component, echo, module};
 use crate::surroundings::{call, engine, engine_with};

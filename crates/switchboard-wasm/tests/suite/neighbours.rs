@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use switchboard_wasm::Program;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::guest::{echo, tool};
 use crate::hostile::LOOP;

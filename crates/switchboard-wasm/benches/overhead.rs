@@ -1,4 +1,4 @@
-//! What running a function as WebAssembly costs: `cargo run --release -p switchboard-wasm --example overhead`.
+//! What running a function as WebAssembly costs: `cargo bench -p switchboard-wasm`.
 //!
 //! Without arguments it measures a guest of one function; with the paths of components it measures
 //! calls of their tool `add`, too, with `{"a": 1, "b": 2}`.
@@ -7,7 +7,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use switchboard_wasm::{
     Ask, Cache, Call, Engine, EngineSettings, Grants, Host, KeyValue, KeyValueError, Program,
     Report, Reuse, Stored, Terms,
 };
+use tokio::time::Instant;
 
 /// Answers with its arguments.
 const ECHO: &str = include_str!("echo.wat");
@@ -32,15 +33,17 @@ impl Host for Nobody {
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all();
-    runtime.build().expect("a runtime").block_on(measure());
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1).enable_all().build().expect("a runtime").block_on(measure());
 }
 
 async fn measure() {
     let place = tempfile::tempdir().expect("a directory");
     let echo = wat::parse_str(ECHO).expect("text of a component");
     let mut guests = vec![("a guest of one function".to_owned(), Bytes::from(echo))];
-    for path in std::env::args_os().skip(1).map(PathBuf::from) {
+    // cargo adds `--bench`.
+    let paths = std::env::args_os().skip(1).filter(|argument| argument != "--bench");
+    for path in paths.map(PathBuf::from) {
         let bytes = std::fs::read(&path).expect("a component");
         guests.push((path.display().to_string(), bytes.into()));
     }
