@@ -29,6 +29,12 @@ use crate::error::WasmError;
 
 mod deserialize;
 
+/// What is read at once; fits into the processor's cache.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// A signature has 32; a file that is longer is none.
+const SIGNATURE_BYTES: u64 = 33;
+
 /// The digest of a component.
 pub(crate) type Sha = [u8; 32];
 
@@ -67,10 +73,15 @@ impl Cache {
     pub(crate) fn load(&self, engine: &Engine, sha: &Sha) -> Option<Component> {
         let name = name(engine, sha);
         let path = self.directory.join(&name);
-        let code = read_ours(&path).ok()?;
-        let signature = read_ours(&signature_path(&path)).ok()?;
-        self.mac(&name, &code).verify_slice(&signature).ok()?;
-        drop(code);
+        let mut signature = Vec::new();
+        open_ours(&signature_path(&path))
+            .ok()?
+            .take(SIGNATURE_BYTES)
+            .read_to_end(&mut signature)
+            .ok()?;
+        let mut mac = self.mac(&name);
+        digest(&mut open_ours(&path).ok()?, &mut mac).ok()?;
+        mac.verify_slice(&signature).ok()?;
         deserialize::verified(engine, &path).ok()
     }
 
@@ -78,17 +89,19 @@ impl Cache {
     pub(crate) fn keep(&self, engine: &Engine, sha: &Sha, code: &[u8]) -> io::Result<()> {
         let name = name(engine, sha);
         let path = self.directory.join(&name);
-        let signature = self.mac(&name, code).finalize().into_bytes();
+        let mut mac = self.mac(&name);
+        mac.update(code);
+        let signature = mac.finalize().into_bytes();
         // A file that is mapped into a running process is replaced, never written into.
         replace(&path, code)?;
         replace(&signature_path(&path), &signature)
     }
 
-    fn mac(&self, name: &str, code: &[u8]) -> Hmac<Sha256> {
+    /// Begun with the name; the code follows.
+    fn mac(&self, name: &str) -> Hmac<Sha256> {
         let mut mac = Hmac::new_from_slice(&self.key).expect("a key of any length");
         mac.update(name.as_bytes());
         mac.update(b"\0");
-        mac.update(code);
         mac
     }
 }
@@ -113,20 +126,27 @@ fn signature_path(path: &Path) -> PathBuf {
     path.with_extension("mac")
 }
 
-/// Reads a regular file of our user that nobody else may write.
-fn read_ours(path: &Path) -> io::Result<Vec<u8>> {
+/// Opens a regular file of our user that nobody else may write.
+fn open_ours(path: &Path) -> io::Result<File> {
     let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("a flag of open");
-    let mut file = OpenOptions::new().read(true).custom_flags(no_follow).open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(no_follow).open(path)?;
     let metadata = file.metadata()?;
     let is_ours = metadata.is_file()
         && metadata.uid() == rustix::process::geteuid().as_raw()
         && metadata.mode() & 0o022 == 0;
-    if !is_ours {
-        return Err(io::ErrorKind::PermissionDenied.into());
+    if is_ours { Ok(file) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+}
+
+/// In pieces: memory for all of an interpreter would have to be made ready first, which takes as long as
+/// the digest.
+fn digest(file: &mut File, mac: &mut Hmac<Sha256>) -> io::Result<()> {
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(()),
+            length => mac.update(&piece[..length]),
+        }
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -12,11 +12,12 @@ use tokio::time::{Instant, timeout};
 use wasmtime::component::Linker;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
+use crate::bindings::BundlePre;
 use crate::cache::Cache;
 use crate::error::WasmError;
 use crate::idle::Idle;
 use crate::instance::Origin;
-use crate::load;
+use crate::load::Upload;
 use crate::meter::Total;
 use crate::program::Program;
 use crate::state::State;
@@ -144,20 +145,44 @@ impl Engine {
         if bytes.len() > limit {
             return Err(WasmError::TooLarge { bytes: bytes.len(), limit });
         }
+        let (inner, kept) = (Arc::clone(&self.inner), cache.clone());
+        let (upload, found) = off_the_runtime(move || {
+            let upload = Upload::read(bytes)?;
+            let found = upload.find(&inner.linker, kept.as_ref())?;
+            Ok((upload, found))
+        })
+        .await?;
+        let seed = upload.sha.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let pre = match found {
+            Some(pre) => pre,
+            None => self.compile(upload, cache).await?,
+        };
+        let number = self.inner.programs.fetch_add(1, Ordering::Relaxed);
+        Ok(Program::new(number, Origin { engine: self.clone(), pre, seed }))
+    }
+
+    async fn compile(
+        &self,
+        upload: Upload,
+        cache: Option<Cache>,
+    ) -> Result<BundlePre<State>, WasmError> {
         let turn =
             Arc::clone(&self.inner.compilations).acquire_owned().await.expect("never closed");
         let inner = Arc::clone(&self.inner);
-        let loaded = tokio::task::spawn_blocking(move || {
+        off_the_runtime(move || {
             let _turn = turn;
-            load::load(&inner.linker, &bytes, cache.as_ref())
-        });
-        let (pre, sha) = loaded.await.map_err(|error| WasmError::NotAComponent {
-            why: format!("its compilation {error}"),
-        })??;
-        let number = self.inner.programs.fetch_add(1, Ordering::Relaxed);
-        let seed = sha.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        Ok(Program::new(number, Origin { engine: self.clone(), pre, seed }))
+            upload.compile(&inner.linker, cache.as_ref())
+        })
+        .await
     }
+}
+
+/// A component that makes the compiler panic is one that cannot be compiled.
+async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WasmError> + Send + 'static,
+) -> Result<T, WasmError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| WasmError::NotAComponent { why: format!("the compiler: {error}") })?
 }
 
 impl Inner {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::Store;
+use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::exports::switchboard::bundle::handler::Failure;
 use crate::bindings::{Bundle, BundlePre};
@@ -53,7 +53,7 @@ impl Instance {
         state.current.enter(Arc::clone(scope));
         let mut store = Store::new(engine.linker.engine(), state);
         store.limiter(|state| &mut state.meter);
-        store.epoch_deadline_async_yield_and_update(1);
+        store.epoch_deadline_callback(|_| Ok(turn()));
         store.set_epoch_deadline(1);
         store.set_hostcall_fuel(terms.limits.output_bytes.saturating_add(IMPORT_ROOM));
         store.set_max_component_handles(HANDLES);
@@ -97,4 +97,13 @@ impl Instance {
         self.store.data().current.leave();
         self.left > 0
     }
+}
+
+/// What a guest does whose tick is over: it lets everybody else have their turn, sockets included.
+///
+/// wasmtime's own way of yielding wakes the task at once. tokio then looks at sockets and timers only
+/// every 61 turns, and a neighbour waits for 65 ms instead of 2 (measured in November 2026 with two
+/// guests that compute on two threads).
+fn turn() -> UpdateDeadline {
+    UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use wasmtime::Engine;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{Component, Linker};
 
 use crate::bindings::BundlePre;
 use crate::cache::{self, Cache, Sha};
@@ -26,24 +27,58 @@ const LINKED: &[(&str, &str)] = &[
     ("wasi:sockets/", "0.2."),
 ];
 
-/// Checks, compiles or finds, and links a component. Takes seconds: not for a thread of the runtime.
-pub(crate) fn load(
-    linker: &Linker<State>,
-    bytes: &[u8],
-    cache: Option<&Cache>,
-) -> Result<(BundlePre<State>, Sha), WasmError> {
-    is_component(bytes)?;
-    let sha = cache::sha(bytes);
-    let engine = linker.engine();
-    let component = match cache.and_then(|cache| cache.load(engine, &sha)) {
-        Some(component) => component,
-        None => compile(engine, bytes, cache, &sha)?,
-    };
-    Ok((link(linker, &component)?, sha))
+/// A component that was looked at from the outside.
+pub(crate) struct Upload {
+    bytes: Bytes,
+    pub(crate) sha: Sha,
 }
 
-/// A core module, machine code and text are things that people upload by mistake; the last two must
-/// also never reach a function that would take them.
+impl Upload {
+    pub(crate) fn read(bytes: Bytes) -> Result<Self, WasmError> {
+        is_component(&bytes)?;
+        let sha = cache::sha(&bytes);
+        Ok(Self { bytes, sha })
+    }
+
+    /// What was compiled before, if it was: milliseconds, for a thread that may wait for a disk.
+    pub(crate) fn find(
+        &self,
+        linker: &Linker<State>,
+        cache: Option<&Cache>,
+    ) -> Result<Option<BundlePre<State>>, WasmError> {
+        let component = cache.and_then(|cache| cache.load(linker.engine(), &self.sha));
+        component.map(|component| link(linker, &component)).transpose()
+    }
+
+    /// Compiles it, and keeps what came of it: seconds.
+    pub(crate) fn compile(
+        &self,
+        linker: &Linker<State>,
+        cache: Option<&Cache>,
+    ) -> Result<BundlePre<State>, WasmError> {
+        // Somebody else may have had the turn before for the same.
+        if let Some(found) = self.find(linker, cache)? {
+            return Ok(found);
+        }
+        let broken =
+            |error: wasmtime::Error| WasmError::NotAComponent { why: format!("{error:#}") };
+        let engine = linker.engine();
+        let component = Component::from_binary(engine, &self.bytes).map_err(broken)?;
+        // What is no bundle need not be kept.
+        let linked = link(linker, &component)?;
+        let Some(cache) = cache else { return Ok(linked) };
+        let code = component.serialize().map_err(broken)?;
+        // A full disk costs the next start a compilation, and is noticed elsewhere.
+        if cache.keep(engine, &self.sha, &code).is_err() {
+            return Ok(linked);
+        }
+        // The one that is mapped from the file takes less memory than the one just made.
+        Ok(self.find(linker, Some(cache))?.unwrap_or(linked))
+    }
+}
+
+/// A core module, machine code and text are things that people upload by mistake; machine code must
+/// also never reach a function that would take it.
 fn is_component(bytes: &[u8]) -> Result<(), WasmError> {
     let refuse = |why: &str| Err(WasmError::NotAComponent { why: why.to_owned() });
     // The preamble: magic, version, layer (the component model's `Binary.md`).
@@ -57,34 +92,15 @@ fn is_component(bytes: &[u8]) -> Result<(), WasmError> {
     }
 }
 
-fn compile(
-    engine: &Engine,
-    bytes: &[u8],
-    cache: Option<&Cache>,
-    sha: &Sha,
-) -> Result<Component, WasmError> {
-    let broken = |error: wasmtime::Error| WasmError::NotAComponent { why: format!("{error:#}") };
-    let component = Component::from_binary(engine, bytes).map_err(broken)?;
-    let Some(cache) = cache else { return Ok(component) };
-    let code = component.serialize().map_err(broken)?;
-    // A full disk costs the next start a compilation, and is noticed elsewhere.
-    if cache.keep(engine, sha, &code).is_err() {
-        return Ok(component);
-    }
-    // The one that is mapped from the file takes less memory than the one just made.
-    Ok(cache.load(engine, sha).unwrap_or(component))
-}
-
 fn link(linker: &Linker<State>, component: &Component) -> Result<BundlePre<State>, WasmError> {
     let missing = missing(linker.engine(), component);
     if !missing.is_empty() {
         return Err(WasmError::WrongWorld { missing: missing.into_iter().collect() });
     }
-    // What is left can only be a function of another type than ours, or one that we do not have yet.
+    // What is left can only be a function of another type than ours, or one that we do not have.
     let differs =
         |error: wasmtime::Error| WasmError::WrongWorld { missing: vec![format!("{error:#}")] };
-    let pre: InstancePre<State> = linker.instantiate_pre(component).map_err(differs)?;
-    BundlePre::new(pre).map_err(differs)
+    BundlePre::new(linker.instantiate_pre(component).map_err(differs)?).map_err(differs)
 }
 
 /// What a component wants that nobody has, and what it should have and has not.

@@ -1,6 +1,7 @@
 //! Requests that a guest sends: to hosts that are granted, at addresses that the guard has judged.
 //!
-//! Each has a connection of its own. Redirects are the guest's to follow, and then judged anew.
+//! Each has a connection of its own. Redirects are the guest's to follow, and then judged anew. The task
+//! that drives a connection is started by `wasmtime-wasi-http` and ends with the instance.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;

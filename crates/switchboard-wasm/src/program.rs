@@ -46,6 +46,9 @@ impl Program {
     /// [`WasmError`] says whether it was the guest ([`WasmError::Trap`] and others), its limits, or us
     /// ([`WasmError::Busy`]).
     pub async fn call(&self, call: Call) -> Result<Answer, WasmError> {
+        // A guest that answers or breaks off at once waits for nothing. Whoever calls it again and
+        // again would otherwise keep a thread for good.
+        tokio::task::consume_budget().await;
         let engine = &self.inner.origin.engine.inner;
         let seat = match engine.idle.take(self.inner.number, &call.terms) {
             Some(instance) => Seat::Warm(instance),

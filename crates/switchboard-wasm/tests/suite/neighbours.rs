@@ -77,6 +77,8 @@ async fn a_neighbour_goes_on() {
             others.spawn(async move {
                 while !over.load(Ordering::Relaxed) {
                     assert!(Asked::within(200).tool(&program, "{}").await.is_err());
+                    // As if the next call had to be read first.
+                    tokio::task::yield_now().await;
                 }
             });
         }
