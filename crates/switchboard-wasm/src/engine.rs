@@ -117,7 +117,7 @@ impl Engine {
             ticker: Ticker::start(engine)?,
             linker,
             guard,
-            memory: Total::new(settings.memory_bytes),
+            memory: Total::new(settings.instance_memory_bytes, settings.memory_bytes),
             idle: Idle::new(settings.idle),
             places: Arc::new(Semaphore::new(places)),
             waiting: AtomicUsize::new(0),

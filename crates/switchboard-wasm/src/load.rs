@@ -27,6 +27,12 @@ const LINKED: &[(&str, &str)] = &[
     ("wasi:sockets/", "0.2."),
 ];
 
+/// Missing imports that are named; who has that many is built for something else.
+const MISSING: usize = 10;
+
+/// Of the name of an import, which is the component's to choose.
+const NAME_BYTES: usize = 128;
+
 /// A component that was looked at from the outside.
 pub(crate) struct Upload {
     bytes: Bytes,
@@ -109,7 +115,8 @@ fn missing(engine: &Engine, component: &Component) -> BTreeSet<String> {
     let mut missing: BTreeSet<String> = world
         .imports(engine)
         .filter(|(name, _)| !is_linked(name))
-        .map(|(name, _)| format!("it imports `{name}`, which is not there"))
+        .map(|(name, _)| format!("it imports `{}`, which is not there", short(name)))
+        .take(MISSING)
         .collect();
     if !world.exports(engine).any(|(name, _)| name.starts_with(HANDLER)) {
         missing.insert(format!("it does not export `{HANDLER}.0.0`"));
@@ -122,4 +129,8 @@ fn is_linked(name: &str) -> bool {
         let interface = name.strip_prefix(package).and_then(|rest| rest.split_once('@'));
         interface.is_some_and(|(_, imported)| imported.starts_with(version))
     })
+}
+
+fn short(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_BYTES)]
 }

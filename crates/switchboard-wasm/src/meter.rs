@@ -10,13 +10,15 @@ use crate::call::Limits;
 /// The memory of all guests together.
 #[derive(Debug)]
 pub(crate) struct Total {
+    /// What the allocator has room for in one memory.
+    largest: usize,
     limit: usize,
     used: AtomicUsize,
 }
 
 impl Total {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, used: AtomicUsize::new(0) })
+    pub(crate) fn new(largest: usize, limit: usize) -> Arc<Self> {
+        Arc::new(Self { largest, limit, used: AtomicUsize::new(0) })
     }
 
     fn take(&self, bytes: usize) -> bool {
@@ -45,8 +47,6 @@ pub(crate) enum Want {
 pub(crate) struct Meter {
     memory_limit: usize,
     memory_used: usize,
-    /// What the last growth was given, until it is known to have happened.
-    last: usize,
     table_limit: usize,
     table_used: usize,
     total: Arc<Total>,
@@ -58,7 +58,6 @@ impl Meter {
         Self {
             memory_limit: limits.memory_bytes,
             memory_used: 0,
-            last: 0,
             table_limit: limits.table_elements,
             table_used: 0,
             total,
@@ -76,31 +75,46 @@ impl Meter {
     }
 }
 
+/// What is given is never taken back before the instance ends. The calls that tell of a failed growth
+/// come for growths that nobody asked about, too (those beyond what the type of a memory can be), and
+/// to believe them is to give memory for nothing. So what cannot succeed is refused before it counts.
 impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool> {
+        if maximum.is_some_and(|own| desired > own) {
+            return Ok(false);
+        }
         let more = desired.saturating_sub(current);
-        if self.memory_used.saturating_add(more) > self.memory_limit {
+        let is_within = self.memory_used.saturating_add(more) <= self.memory_limit;
+        if !is_within || desired > self.total.largest {
             return self.refuse(Want::Memory);
         }
         if !self.total.take(more) {
             return self.refuse(Want::Shared);
         }
         self.memory_used += more;
-        self.last = more;
         Ok(true)
     }
 
     fn memory_grow_failed(&mut self, _: Error) -> Result<()> {
-        self.total.give_back(self.last);
-        self.memory_used -= self.last;
-        self.last = 0;
         self.refused = Some(Want::Memory);
         Ok(())
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool> {
         let more = desired.saturating_sub(current);
-        if self.table_used.saturating_add(more) > self.table_limit {
+        let is_within = self.table_used.saturating_add(more) <= self.table_limit;
+        // The maximum is the table's own, or what the allocator has room for.
+        if !is_within || maximum.is_some_and(|maximum| desired > maximum) {
             return self.refuse(Want::Table);
         }
         self.table_used += more;

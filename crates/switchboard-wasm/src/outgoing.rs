@@ -34,6 +34,9 @@ const HEAD_BYTES: usize = 64 << 10;
 /// Header lines of an answer.
 const HEADERS: usize = 200;
 
+/// What is taken of a request at once and waits on our side, for as many requests as a guest can hold.
+const CHUNK_BYTES: usize = 64 << 10;
+
 /// How long a guest waits for a connection, or for the first byte of an answer, that asks for nothing
 /// shorter. Its deadline is what usually ends it.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -80,6 +83,10 @@ impl WasiHttpHooks for Requests {
             let (scope, place) = admitted?;
             exchange(&guard, &scope, request, options.unwrap_or_default(), place).await
         })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK_BYTES
     }
 
     // The ones that come with the trait write into our log whatever a server does.

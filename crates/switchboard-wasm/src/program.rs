@@ -10,7 +10,7 @@ use crate::bindings::exports::switchboard::bundle::handler::Failure;
 use crate::call::{Answer, Call};
 use crate::error::WasmError;
 use crate::instance::{Instance, Origin};
-use crate::scope::Scope;
+use crate::scope::{Scope, cut};
 
 /// Compiled and linked. Cheap to clone.
 #[derive(Clone)]
@@ -111,12 +111,14 @@ fn answer(text: String, limit: usize) -> Result<Answer, WasmError> {
     Ok(Answer { json })
 }
 
+/// Texts of a guest end in messages and logs: no longer than a line of a log may be.
 fn failure(failure: Failure) -> WasmError {
+    let short = |text: String| cut(&text).to_owned();
     match failure {
-        Failure::NotFound(name) => WasmError::NotFound { name },
-        Failure::InvalidArguments(why) => WasmError::Arguments { why },
+        Failure::NotFound(name) => WasmError::NotFound { name: short(name) },
+        Failure::InvalidArguments(why) => WasmError::Arguments { why: short(why) },
         Failure::Failed(fault) => {
-            WasmError::Failed { message: fault.message, detail: fault.detail }
+            WasmError::Failed { message: short(fault.message), detail: fault.detail.map(short) }
         }
     }
 }

@@ -164,7 +164,8 @@ fn index(source: Source) -> usize {
     usize::from(source == Source::Stderr)
 }
 
-fn cut(text: &str) -> &str {
+/// As much of a text of a guest as is passed on at once.
+pub(crate) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(LINE_BYTES)]
 }
 

@@ -19,11 +19,11 @@ use crate::random::Generator;
 use crate::scope::Current;
 
 /// Things that a guest holds on our side at once: streams, requests, headers, timers. Programs hold
-/// a few dozen.
-const RESOURCES: usize = 1_000;
+/// a few dozen. Headers and the beginnings of requests fill up to 32 MiB of our memory with it.
+const RESOURCES: usize = 500;
 
-/// All headers of a request, or all of an answer.
-const HEADER_BYTES: usize = 64 << 10;
+/// All headers of a request, or all of an answer. Servers commonly take 8 to 16 KiB.
+const HEADER_BYTES: usize = 32 << 10;
 
 pub(crate) struct State {
     pub(crate) current: Current,

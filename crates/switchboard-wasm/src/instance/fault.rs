@@ -12,6 +12,9 @@ use crate::state::State;
 /// others say it again.
 const FRAMES: usize = 32;
 
+/// Of a frame. The names in it are the guest's.
+const FRAME_BYTES: usize = 256;
+
 /// The guest did not come to be.
 pub(super) fn starting(error: &Error, state: &State) -> WasmError {
     match of(error, state) {
@@ -66,5 +69,10 @@ fn backtrace(error: &Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     // The first line says that a backtrace follows.
     let text = backtrace.to_string();
-    text.lines().skip(1).take(FRAMES).map(|frame| frame.trim().to_owned()).collect()
+    text.lines().skip(1).take(FRAMES).map(short).collect()
+}
+
+fn short(frame: &str) -> String {
+    let frame = frame.trim();
+    frame[..frame.floor_char_boundary(FRAME_BYTES)].to_owned()
 }

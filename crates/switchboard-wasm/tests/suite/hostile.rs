@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchboard_wasm::{Report, Source, WasmError};
+use switchboard_wasm::{Limits, Report, Source, Terms, WasmError};
 use tokio::time::Instant;
 
 use crate::guest::{component, module, tool};
@@ -80,6 +80,45 @@ async fn memory_ends_at_its_limit() {
     assert_eq!(Asked::within(500).tool(&program, "{}").await.unwrap(), r#"{"content":[]}"#);
     let stubborn = "(loop $more (drop (memory.grow (i32.const 64))) (br $more)) unreachable";
     assert_eq!(code("", stubborn).await, "wasm-deadline");
+}
+
+#[tokio::test]
+async fn growing_in_vain_gives_no_memory_for_nothing() {
+    // Of the second growth the limiter is told that it failed, and was never asked.
+    let body = "(loop $more
+            (drop (memory.grow (i32.const 65536)))
+            (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
+        (if (i32.gt_u (memory.size) (i32.const 128)) (then unreachable))
+        (call $done)";
+    let limits = Limits { memory_bytes: 8 << 20, ..Limits::default() };
+    let asked = Asked::on(Terms { limits, ..Terms::default() });
+    let program = load(&engine(), tool("", body)).await;
+    assert_eq!(asked.tool(&program, "{}").await.unwrap(), r#"{"content":[]}"#);
+    // Beyond what it says itself that it will have: neither given nor counted.
+    let own = module("", "(loop $more (drop (memory.grow (i32.const 5))) (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $more (i32.lt_u (local.get $i) (i32.const 1000))))
+        (if (i32.ne (memory.size) (i32.const 2)) (then unreachable))
+        (call $done)");
+    let own = own.replace(r#"(memory (export "memory") 2)"#, r#"(memory (export "memory") 2 6)"#);
+    let program = load(&engine(), component(&own)).await;
+    assert_eq!(asked.tool(&program, "{}").await.unwrap(), r#"{"content":[]}"#);
+}
+
+#[tokio::test]
+async fn texts_of_a_guest_are_cut() {
+    let body = "(i32.store8 (i32.const 1024) (i32.const 1)) (i32.store8 (i32.const 1028) (i32.const 1))
+        (memory.fill (i32.const 65536) (i32.const 120) (i32.const 60000))
+        (i32.store (i32.const 1032) (i32.const 65536)) (i32.store (i32.const 1036) (i32.const 60000))
+        (i32.const 1024)";
+    let (error, _) = outcome(tool("", body)).await;
+    assert_eq!((error.code(), error.to_string().len()), ("wasm-arguments", 8 << 10));
+    let name = "n".repeat(10_000);
+    let (error, _) = outcome(tool(
+        &format!("(func ${name} unreachable)"),
+        &format!("(call ${name}) (call $done)"),
+    ))
+    .await;
+    assert!(error.detail().unwrap().len() < 1_000);
 }
 
 #[tokio::test]
