@@ -31,6 +31,7 @@ const RANKS: &[(u8, &[&str])] = &[
             "switchboard-clientfile",
             "switchboard-client",
             "switchboard-oauth",
+            "switchboard-wasm",
         ],
     ),
     (
@@ -72,6 +73,9 @@ const OWNERS: &[(&str, &str)] = &[
     ("prometheus-client", "switchboard-telemetry"),
     ("rmcp", "switchboard-conformance"),
     ("seccompiler", "switchboard-process"),
+    ("wasmtime", "switchboard-wasm"),
+    ("wasmtime-wasi", "switchboard-wasm"),
+    ("wasmtime-wasi-http", "switchboard-wasm"),
     ("webpki-roots", "switchboard-egress"),
 ];
 

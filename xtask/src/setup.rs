@@ -6,7 +6,11 @@
 //! target/peers/node/bin/node      a pinned Node.js
 //! target/peers/node/node_modules/ TypeScript's SDKs, the reference servers, the Inspector,
 //!                                 the conformance suite, mcp-remote, supergateway
+//! target/peers/componentize-py/bin/          makes WebAssembly components of Python
+//! target/peers/componentize-js/node_modules/ makes WebAssembly components of JavaScript
 //! ```
+//!
+//! The target `wasm32-wasip2` of the toolchain is what makes them of Rust.
 //!
 //! PostgreSQL is one of Debian's packages, installed where no server answers; see [`crate::postgres`].
 //!
@@ -21,6 +25,7 @@ mod debian;
 mod node;
 mod once;
 mod python;
+mod rust;
 
 use std::fs::{self, File};
 use std::process::ExitCode;
@@ -46,7 +51,8 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
 
     debian::install()?;
     python::install(workspace)?;
-    node::install(workspace)
+    node::install(workspace)?;
+    rust::install()
 }
 
 #[cfg(test)]

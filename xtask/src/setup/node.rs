@@ -17,16 +17,31 @@ use crate::workspace::Workspace;
 
 const LISTS: [&str; 2] = ["package.json", "package-lock.json"];
 
+/// The second is by itself because it has a hundred packages of its own, and changes when the world of
+/// bundles does. Its jco is held at 1.15: the newer ones bring bundlers that nothing here uses, with
+/// optional packages for other systems that mirrors do not have, and `npm ci` refuses a list with gaps.
 pub(super) fn install(workspace: &Workspace) -> Result<()> {
-    let lists = workspace.peer_lists();
+    let node = workspace.peers().join("node");
+    packages(&node, &workspace.peer_lists(), link_node)?;
+    let componentize = workspace.peers().join("componentize-js");
+    packages(&componentize, &workspace.peer_lists().join("componentize-js"), |_| Ok(()))
+}
+
+fn packages(
+    directory: &Path,
+    lists: &Path,
+    finish: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
     let mut versions = format!("{ARCH}\n");
     for list in LISTS {
         let path = lists.join(list);
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         versions.push_str(&text);
     }
-    let directory = workspace.peers().join("node");
-    once(&directory, &versions, || fill(&directory, &lists))
+    once(directory, &versions, || {
+        fill(directory, lists)?;
+        finish(directory)
+    })
 }
 
 /// `--ignore-scripts`: the packages are complete as they come, and their scripts are not ours to run.
@@ -40,8 +55,7 @@ fn fill(directory: &Path, lists: &Path) -> Result<()> {
         "--no-audit",
         "--no-fund",
         "--loglevel=error",
-    ]))?;
-    link_node(directory)
+    ]))
 }
 
 /// Gives Node.js one path on every machine.

@@ -1,5 +1,5 @@
 //! Virtual environments: two of them because the two generations of Python's SDK exclude each other,
-//! and one for the server that stands for the services of AWS.
+//! one for the server that stands for the services of AWS, and one for what makes WebAssembly of Python.
 
 use std::fs;
 use std::path::Path;
@@ -16,6 +16,7 @@ const ENVIRONMENTS: &[(&str, &str)] = &[
     ("python-mcp1", "requirements-mcp1.txt"),
     ("python-mcp2", "requirements-mcp2.txt"),
     ("moto", "requirements-moto.txt"),
+    ("componentize-py", "requirements-componentize-py.txt"),
 ];
 
 pub(super) fn install(workspace: &Workspace) -> Result<()> {

@@ -37,9 +37,16 @@ fn an_interrupted_update_does_not_pass_for_the_old_version() {
 #[test]
 fn the_lists_name_versions_and_no_host() {
     let lists = Workspace::here().peer_lists();
-    let lock = fs::read_to_string(lists.join("package-lock.json")).unwrap();
-    assert!(!lock.contains("\"resolved\""), "update it in xtask/peers, where .npmrc sees to this");
-    for list in ["requirements-mcp1.txt", "requirements-mcp2.txt", "requirements-moto.txt"] {
+    for lock in ["package-lock.json", "componentize-js/package-lock.json"] {
+        let text = fs::read_to_string(lists.join(lock)).unwrap();
+        assert!(!text.contains("\"resolved\""), "update {lock} where it is: .npmrc sees to this");
+    }
+    for list in [
+        "requirements-mcp1.txt",
+        "requirements-mcp2.txt",
+        "requirements-moto.txt",
+        "requirements-componentize-py.txt",
+    ] {
         let text = fs::read_to_string(lists.join(list)).unwrap();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(line.contains("=="), "{list}: `{line}` names no exact version");
