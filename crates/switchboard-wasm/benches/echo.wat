@@ -1,6 +1,6 @@
 ;; A bundle whose tools answer with their arguments, and which has nothing else.
 (component
-  (import "switchboard:bundle/types@1.0.0" (instance $types
+  (import "switchboard:bundle/outcome@1.0.0" (instance $types
     (type $fault' (record (field "message" string) (field "detail" (option string))))
     (export "fault" (type $fault (eq $fault')))
     (type $failure' (variant (case "not-found" string) (case "invalid-arguments" string) (case "failed" $fault)))

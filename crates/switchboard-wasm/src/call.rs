@@ -95,10 +95,10 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 256 MiB: Python's interpreter wants 30 MiB before it does anything, JavaScript's 15. 100,000
-    /// elements: a table has one for each function that is pointed to, of which Python has 12,000.
-    /// 30 s: what clients wait. 4 MiB: beyond what a model reads. 64 KiB of log: a stack trace, and
-    /// what led to it. 8 requests: as many as browsers have to one host, and some.
+    /// 256 MiB: an interpreter and data to work on. 100,000 elements: a table has one for each function
+    /// that is pointed to, and those of interpreters fit several times. 30 s: what clients wait. 4 MiB:
+    /// beyond what a model reads. 64 KiB of log: a stack trace, and what led to it. 8 requests: as many
+    /// as browsers have to one host, and some.
     fn default() -> Self {
         Self {
             memory_bytes: 256 << 20,

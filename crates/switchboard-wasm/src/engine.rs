@@ -23,7 +23,7 @@ use crate::program::Program;
 use crate::state::State;
 use crate::ticker::Ticker;
 
-/// Core modules that one component is made of. componentize-py links some twenty libraries.
+/// Core modules that one component is made of. Python's come as a library each, and fit.
 const MODULES: u32 = 64;
 
 /// Memories of one component: its own, and that of an adapter or two.
@@ -35,12 +35,11 @@ const TABLES: u32 = 16;
 /// Largest table, in elements. Reserved for each table that there might be, 16 bytes each.
 const TABLE_ELEMENTS: usize = 100_000;
 
-/// Bookkeeping of one module in an instance, which grows with its functions. The default, 1 MiB, is
-/// enough for an interpreter.
+/// Bookkeeping of one module in an instance, which grows with its functions. Twice the default.
 const INSTANCE_BYTES: usize = 2 << 20;
 
-/// The stack of a guest, and of the fiber that it runs on with what it calls on our side. Python
-/// recurses 1,000 calls deep before it says no, which takes 700 KiB.
+/// The stack of a guest, twice wasmtime's default because interpreters recurse, and that of the fiber
+/// which it runs on with what it calls on our side.
 const GUEST_STACK: usize = 1 << 20;
 const FIBER_STACK: usize = 2 << 20;
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::bindings::switchboard::bundle::key_value::{Error, Page};
-use crate::bindings::switchboard::bundle::{key_value, log, progress, settings, types};
+use crate::bindings::switchboard::bundle::{key_value, log, outcome, progress, settings};
 use crate::grants::Denied;
 use crate::host::{KeyValue, KeyValueError, Level, Stored};
 use crate::state::State;
@@ -14,7 +14,7 @@ const KEY_BYTES: usize = 512;
 /// Longest value. These are for a few values; a megabyte is a cache of somebody else's answer.
 const VALUE_BYTES: usize = 1 << 20;
 
-impl types::Host for State {}
+impl outcome::Host for State {}
 
 impl progress::Host for State {
     fn report(&mut self, done: f64, total: Option<f64>, message: Option<String>) {

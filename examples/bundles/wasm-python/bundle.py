@@ -13,7 +13,7 @@ from componentize_py_types import Err
 from wit_world import exports
 from wit_world.imports import key_value, log, progress, settings
 from wit_world.imports.key_value import Error_NotGranted
-from wit_world.imports.types import Failure_InvalidArguments, Failure_NotFound
+from wit_world.imports.outcome import Failure_InvalidArguments, Failure_NotFound
 
 
 class Handler(exports.Handler):

@@ -2,7 +2,7 @@
 
 use exports::switchboard::bundle::handler::Guest;
 use serde_json::{Value, json};
-use switchboard::bundle::types::Failure;
+use switchboard::bundle::outcome::Failure;
 use switchboard::bundle::{key_value, log, progress, settings};
 
 wit_bindgen::generate!({
