@@ -9,8 +9,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use switchboard_core::{Lists, Tenant};
+#[cfg(feature = "wasm")]
+use switchboard_function::Wasm;
 use switchboard_function::{
     Archive, Bundle, BundleConfig, BundlesConfig, Digest, Manifest, ManifestError, Packages,
     Python, PythonConfig, Runtime, Serving, Shelf, SigningKeys, Source, Stamp, Version,
@@ -33,15 +36,42 @@ pub(crate) struct Bundles {
     base: PathBuf,
     variables: BTreeMap<String, String>,
     loaded: Mutex<HashMap<String, Loaded>>,
-    installing: Arc<Mutex<HashMap<Digest, Installing>>>,
+    /// What takes long, by what it is about.
+    jobs: Arc<Mutex<HashMap<Digest, Job>>>,
+    #[cfg(feature = "wasm")]
+    wasm: tokio::sync::OnceCell<Result<Wasm, String>>,
 }
 
-/// How it stands with a set of packages that are not there.
-enum Installing {
+/// How it stands with something that takes long.
+enum Job {
     UnderWay,
     /// Nobody was told yet.
     Ended(Result<(), String>),
     Failed(String),
+}
+
+/// How long a bundle is waited for that needs something done first: a daemon is to be up soon.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Under which condition a component is known to be compiled.
+const COMPILED: &str = concat!("component ", env!("CARGO_PKG_VERSION"));
+
+/// What became of a job, if it was ever begun: `Some(None)` while it is under way. One that was never
+/// begun is begun by whoever asks.
+#[expect(clippy::option_option, reason = "never begun, under way, and ended are three things")]
+fn settled(jobs: &mut HashMap<Digest, Job>, key: Digest) -> Option<Option<Result<(), String>>> {
+    let (now, outcome) = match jobs.remove(&key) {
+        None => (Some(Job::UnderWay), None),
+        Some(Job::UnderWay) => (Some(Job::UnderWay), Some(None)),
+        Some(Job::Ended(Ok(()))) => (None, Some(Some(Ok(())))),
+        Some(Job::Ended(Err(cause)) | Job::Failed(cause)) => {
+            (Some(Job::Failed(cause.clone())), Some(Some(Err(cause))))
+        }
+    };
+    if let Some(now) = now {
+        jobs.insert(key, now);
+    }
+    outcome
 }
 
 /// A bundle as it was last read.
@@ -69,7 +99,9 @@ impl Bundles {
             base: base.to_path_buf(),
             variables: variables.clone(),
             loaded: Mutex::default(),
-            installing: Arc::default(),
+            jobs: Arc::default(),
+            #[cfg(feature = "wasm")]
+            wasm: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -98,10 +130,10 @@ impl Bundles {
             let loaded = self.loaded.lock().expect("no one panics holding it");
             loaded.values().map(|it| (it.source.clone(), it.stamp.clone())).collect()
         };
-        let installing = self.installing.lock().expect("no one panics holding it");
-        let is_installed = installing.values().any(|it| matches!(it, Installing::Ended(_)));
-        drop(installing);
-        is_installed || seen.iter().any(|(source, stamp)| source.stamp() != *stamp)
+        let jobs = self.jobs.lock().expect("no one panics holding it");
+        let is_done = jobs.values().any(|it| matches!(it, Job::Ended(_)));
+        drop(jobs);
+        is_done || seen.iter().any(|(source, stamp)| source.stamp() != *stamp)
     }
 
     async fn python(&self, config: &BundlesConfig) -> Result<Python, String> {
@@ -138,10 +170,7 @@ impl Bundles {
         let old = self.loaded.lock().expect("no one panics holding it").remove(name);
         let remark = old.as_ref().map(|old| old.remark.clone()).unwrap_or_default();
         let made = match read {
-            Ok(content) => match python {
-                Ok(python) => self.make(name, config, (content, python), &remark).await,
-                Err(problem) => Err(problem.to_owned()),
-            },
+            Ok(content) => self.make(name, config, (content, python), &remark).await,
             Err(problem) => Err(problem),
         };
         let settings = match made {
@@ -168,7 +197,7 @@ impl Bundles {
         &self,
         name: &str,
         config: &BundleConfig,
-        (content, python): (Content, &Python),
+        (content, python): (Content, Result<&Python, &str>),
         remark: &Remark,
     ) -> Result<Settings, String> {
         let manifest = manifest(&content, python).await?;
@@ -181,14 +210,18 @@ impl Bundles {
         if !problems.is_empty() {
             return Err(problems.join("; "));
         }
-        if matches!(manifest.runtime, Runtime::Wasm { .. }) {
-            return Err("this build has no WebAssembly".to_owned());
-        }
-        let packages = match python.packages(&manifest, &archive) {
-            Some(packages) => Some(self.installed(python, packages)?),
+        let is_python = matches!(manifest.runtime, Runtime::Python { .. });
+        let conditions = match python {
+            Ok(python) if is_python => python.conditions(),
+            Err(problem) if is_python => return Err(problem.to_owned()),
+            _ => COMPILED.to_owned(),
+        };
+        let packages = python.ok().and_then(|it| Some((it, it.packages(&manifest, &archive)?)));
+        let packages = match packages {
+            Some((python, packages)) => Some(self.installed(python, packages).await?),
             None => None,
         };
-        let identity = identity(&archive, (config, python), &settings);
+        let identity = identity(&archive, (config, &conditions), &settings);
         let is_older = manifest.is_older;
         let serving = Serving {
             name: name.to_owned(),
@@ -201,8 +234,14 @@ impl Bundles {
             packages,
         };
         let shelved = serving.version.clone();
-        let bundle = Bundle::in_python(serving, python).await.map_err(|error| error.to_string())?;
-        self.verify(&bundle, &shelved, python).await?;
+        let bundle = match python {
+            Ok(python) if is_python => {
+                let made = Bundle::in_python(serving, python).await;
+                made.map_err(|error| error.to_string())?
+            }
+            _ => self.component(serving).await?,
+        };
+        self.verify(&bundle, &shelved, &conditions).await?;
         let inside = InsideConfig {
             kind: bundle.kind(),
             identity,
@@ -216,36 +255,69 @@ impl Bundles {
         Ok(Settings { prefix, ..around(inside, config) })
     }
 
-    /// Where packages are, if they are installed; else that is begun, and the bundle is looked at again
-    /// when it has ended.
-    fn installed(&self, python: &Python, packages: Packages) -> Result<PathBuf, String> {
-        let under_way = || "its packages are being installed".to_owned();
-        let mut known = self.installing.lock().expect("no one panics holding it");
-        if packages.are_there() {
-            known.remove(&packages.digest);
-            return Ok(packages.directory);
+    /// Where packages are, once they are installed.
+    async fn installed(&self, python: &Python, packages: Packages) -> Result<PathBuf, String> {
+        let directory = packages.directory.clone();
+        if !packages.are_there() {
+            let python = python.clone();
+            let key = packages.digest;
+            let work = async move { python.install(&packages).await };
+            self.finished(key, "its packages are being installed", work).await?;
         }
-        match known.remove(&packages.digest) {
-            Some(Installing::Ended(Err(cause)) | Installing::Failed(cause)) => {
-                known.insert(packages.digest, Installing::Failed(cause.clone()));
-                return Err(cause);
-            }
-            Some(Installing::UnderWay) => {
-                known.insert(packages.digest, Installing::UnderWay);
-                return Err(under_way());
-            }
-            // Never tried, or gone since.
-            Some(Installing::Ended(Ok(()))) | None => {}
+        Ok(directory)
+    }
+
+    /// Has something done that may take long, for which nobody waits long: where it is not done soon, it
+    /// goes on, and the bundle is looked at again when it has ended.
+    async fn finished(
+        &self,
+        key: Digest,
+        what: &str,
+        work: impl Future<Output = Result<(), String>> + Send + 'static,
+    ) -> Result<(), String> {
+        let jobs = || self.jobs.lock().expect("no one panics holding it");
+        if let Some(outcome) = settled(&mut jobs(), key) {
+            return outcome.unwrap_or_else(|| Err(what.to_owned()));
         }
-        known.insert(packages.digest, Installing::UnderWay);
-        drop(known);
-        let (python, installing) = (python.clone(), Arc::clone(&self.installing));
-        self.environment.tasks.spawn(async move {
-            let ended = Installing::Ended(python.install(&packages).await);
-            let mut known = installing.lock().expect("no one panics holding it");
-            known.insert(packages.digest, ended);
+        let own = Arc::clone(&self.jobs);
+        let working = self.environment.tasks.spawn(async move {
+            let outcome = work.await;
+            let mut jobs = own.lock().expect("no one panics holding it");
+            jobs.insert(key, Job::Ended(outcome));
         });
-        Err(under_way())
+        // Where it is not done, or fell over, it is said to be under way.
+        let _ = tokio::time::timeout(PATIENCE, working).await;
+        let outcome = settled(&mut jobs(), key).flatten();
+        outcome.unwrap_or_else(|| Err(what.to_owned()))
+    }
+
+    #[cfg(feature = "wasm")]
+    async fn component(&self, serving: Serving) -> Result<Arc<Bundle>, String> {
+        let wasm = self.wasm.get_or_init(|| async {
+            let (guard, directory) = (self.environment.guard.clone(), self.programs.clone());
+            let opening = move || Wasm::new(guard, &directory, crate::clock::now);
+            tokio::task::spawn_blocking(opening).await.expect("opening does not panic")
+        });
+        let wasm = wasm.await.as_ref().map_err(String::clone)?;
+        let (manifest, version) = (Arc::clone(&serving.manifest), serving.version.clone());
+        if !self.shelf.is_verified(&version, COMPILED) {
+            let (own, shelved) = (wasm.clone(), version.clone());
+            let work = async move { own.compile(&manifest, &shelved).await };
+            self.finished(version.digest, "its component is being compiled", work).await?;
+        }
+        Bundle::in_wasm(serving, wasm).await
+    }
+
+    #[cfg(not(feature = "wasm"))]
+    #[expect(clippy::unused_async, reason = "as the other one")]
+    async fn component(&self, _: Serving) -> Result<Arc<Bundle>, String> {
+        Err("this build runs no WebAssembly: it was made without `--features full`".to_owned())
+    }
+
+    /// Has what failed be tried again.
+    pub(crate) fn forget_failures(&self) {
+        let mut jobs = self.jobs.lock().expect("no one panics holding it");
+        jobs.retain(|_, job| !matches!(job, Job::Failed(_)));
     }
 
     /// Has its code loaded once, which tells what a manifest cannot.
@@ -253,17 +325,16 @@ impl Bundles {
         &self,
         bundle: &Bundle,
         version: &Version,
-        python: &Python,
+        conditions: &str,
     ) -> Result<(), String> {
-        let conditions = python.conditions();
-        if self.shelf.is_verified(version, &conditions) {
+        if self.shelf.is_verified(version, conditions) {
             return Ok(());
         }
         let problems = bundle.verify().await;
         if !problems.is_empty() {
             return Err(problems.join("; "));
         }
-        self.shelf.verified(version, &conditions).map_err(|error| error.to_string())
+        self.shelf.verified(version, conditions).map_err(|error| error.to_string())
     }
 
     /// The variables that a bundle gets.
@@ -305,10 +376,10 @@ fn read(source: &Source, shelf: &Shelf, config: &BundlesConfig) -> Result<Conten
 }
 
 /// What is in it, whichever way it says so.
-async fn manifest(content: &Content, python: &Python) -> Result<Manifest, String> {
+async fn manifest(content: &Content, python: Result<&Python, &str>) -> Result<Manifest, String> {
     let Content { archive, version } = content;
     match Manifest::of(archive) {
-        Err(ManifestError::Missing) => python.declared_manifest(archive, version).await,
+        Err(ManifestError::Missing) => python?.declared_manifest(archive, version).await,
         manifest => manifest.map_err(|error| error.to_string()),
     }
 }
@@ -316,10 +387,10 @@ async fn manifest(content: &Content, python: &Python) -> Result<Manifest, String
 /// What makes it another upstream: its content, and what it is started with.
 fn identity(
     archive: &Archive,
-    (config, python): (&BundleConfig, &Python),
+    (config, conditions): (&BundleConfig, &str),
     settings: &serde_json::Map<String, serde_json::Value>,
 ) -> String {
-    let with = serde_json::json!([settings, config.grants, python.conditions()]).to_string();
+    let with = serde_json::json!([settings, config.grants, conditions]).to_string();
     format!("{} {}", archive.digest(), Digest::of(with.as_bytes()))
 }
 

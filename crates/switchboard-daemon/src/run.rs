@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use switchboard_admin::{Admin, Ports};
 use switchboard_core::Tenant;
+use switchboard_history::Keeper;
 use switchboard_listen::Front;
 use switchboard_listen::http::{FrontDesk, HttpListener};
 use switchboard_listen::lines;
@@ -206,12 +207,17 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
         metrics,
     });
     let _ = daemon.middle.catalogs.gateway.set(Arc::downgrade(&daemon.gateway));
+    begin_chores(&daemon, keeper);
+    Ok(Built { daemon, open, spawner, predecessor, on_ready })
+}
+
+/// What is done beside serving, for as long as the daemon keeps anything.
+fn begin_chores(daemon: &Arc<Daemon>, keeper: Option<Keeper>) {
     if let Some(keeper) = keeper {
         daemon.keeping.spawn(keeper.run(daemon.recorded.clone()));
     }
-    daemon.keeping.spawn(let_go(Arc::clone(&daemon)));
-    daemon.keeping.spawn(count(Arc::clone(&daemon)));
-    Ok(Built { daemon, open, spawner, predecessor, on_ready })
+    daemon.keeping.spawn(let_go(Arc::clone(daemon)));
+    daemon.keeping.spawn(count(Arc::clone(daemon)));
 }
 
 /// Takes commands; the last of those who accept on our own sockets.

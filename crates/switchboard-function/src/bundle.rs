@@ -87,6 +87,18 @@ impl Bundle {
         Ok(Self::new(&name, manifest, (runs, log)))
     }
 
+    /// A version that is a component, compiled.
+    ///
+    /// # Errors
+    ///
+    /// It is none that can be run, for people.
+    #[cfg(feature = "wasm")]
+    pub async fn in_wasm(serving: Serving, wasm: &crate::wasm::Wasm) -> Result<Arc<Self>, String> {
+        let log = StderrRing::default();
+        let runs = wasm.load(&serving, log.clone()).await?;
+        Ok(Self::new(&serving.name, Arc::clone(&serving.manifest), (Arc::new(runs), log)))
+    }
+
     fn new(
         name: &str,
         manifest: Arc<Manifest>,

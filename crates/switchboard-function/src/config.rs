@@ -70,6 +70,11 @@ pub struct Grants {
     pub files: Vec<PathBuf>,
     /// Variables of the daemon's environment that it gets.
     pub environment: Vec<String>,
+    /// Whether a component gets the time; without it the clock stands still.
+    pub clock: bool,
+    /// Whether a component gets random bytes that nobody can guess. One that was written in Python
+    /// does not begin without.
+    pub random: bool,
 }
 
 impl Default for BundlesConfig {

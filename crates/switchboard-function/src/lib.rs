@@ -9,6 +9,7 @@
 //!                                manifest   what is in it: functions, settings, limits, wishes
 //!                                bundle     a Peer with lists: arguments checked, then …
 //!                                python     … worker processes, one call at a time each
+//!                wasm       … instances of a component
 //! ```
 //!
 //! A version never changes: another content has another digest, and is another bundle to whoever
@@ -30,6 +31,8 @@ mod shelf;
 mod signature;
 mod source;
 mod template;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 pub use archive::{Archive, ArchiveError, Caps};
 pub use bundle::{Bundle, Nothing, Serving};
@@ -42,3 +45,5 @@ pub use python::{Interpreter, Isolation, Packages, Python, PythonConfig};
 pub use shelf::{Shelf, ShelfError, Version};
 pub use signature::{SignatureError, SigningKeys};
 pub use source::{Source, Stamp};
+#[cfg(feature = "wasm")]
+pub use wasm::Wasm;

@@ -49,8 +49,13 @@ pub enum Runtime {
         /// A file with hashes that says what else is installed.
         requirements: Option<String>,
     },
-    /// A WebAssembly component, by its name in the bundle.
-    Wasm { component: String },
+    /// A WebAssembly component.
+    Wasm {
+        /// Its name in the bundle.
+        component: String,
+        /// How many calls an instance has; 0: a new one for each.
+        reuse: u32,
+    },
 }
 
 /// One tool, resource, resource template or prompt.

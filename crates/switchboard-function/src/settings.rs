@@ -7,7 +7,7 @@ use switchboard_config::Secret;
 
 use crate::config::Grants;
 use crate::host::HostRule;
-use crate::manifest::{Manifest, SettingType};
+use crate::manifest::{Manifest, Runtime, SettingType};
 
 impl Manifest {
     /// The values that the code gets: what is set, and what has a default.
@@ -68,6 +68,15 @@ impl Manifest {
                 grants.files.iter().any(|granted| std::path::Path::new(file).starts_with(granted));
             if !is_granted {
                 missing.push(format!("it wants to read `{file}`: grant it with `grants.files`"));
+            }
+        }
+        let is_component = matches!(self.runtime, Runtime::Wasm { .. });
+        for (what, is_wanted, is_granted) in [
+            ("clock", self.wants.clock, grants.clock),
+            ("random", self.wants.random, grants.random),
+        ] {
+            if is_component && is_wanted && !is_granted {
+                missing.push(format!("it wants `{what}`: grant it with `grants.{what} = true`"));
             }
         }
         for name in self.wants.environment.iter().filter(|name| !grants.environment.contains(name))

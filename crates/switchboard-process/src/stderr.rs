@@ -90,6 +90,14 @@ impl StderrRing {
         Follow(self.0.news.subscribe())
     }
 
+    /// Adds what stands for something that a child wrote, line by line.
+    pub fn note(&self, text: &str) {
+        for line in text.lines() {
+            let start = &line.as_bytes()[..line.len().min(LINE_LENGTH_LIMIT)];
+            self.add(start, line.len() - start.len());
+        }
+    }
+
     /// Copies what `pipe` delivers into the ring, until its last writer has closed it; at most `pace`
     /// bytes a second, so that who writes more waits.
     pub(crate) async fn pump(self, mut pipe: pipe::Receiver, pace: Option<u32>) {

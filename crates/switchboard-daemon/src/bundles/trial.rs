@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde_json::Value;
 use switchboard_config::Secret;
 use switchboard_core::{Context, Peer as _, Request, Response, Tenant};
-use switchboard_egress::Guard;
+use switchboard_egress::{EgressSettings, Guard};
 use switchboard_function::{
-    Bundle, Grants, Manifest, Python, PythonConfig, Serving, Shelf, Source, Wants,
+    Bundle, Grants, Manifest, Python, PythonConfig, Runtime, Serving, Shelf, Source, Wants,
 };
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use switchboard_process::{Options, Spawner, allowed_environment};
@@ -32,6 +32,24 @@ pub struct Trial {
     directory: tempfile::TempDir,
 }
 
+/// Compiled each time: what is tried is mostly another one than before.
+#[cfg(feature = "wasm")]
+async fn component(
+    serving: Serving,
+    egress: &EgressSettings,
+    directory: &Path,
+) -> Result<Arc<Bundle>, String> {
+    let guard = Guard::new(egress).map_err(|error| error.to_string())?;
+    let wasm = switchboard_function::Wasm::new(guard, directory, crate::clock::now)?;
+    Bundle::in_wasm(serving, &wasm).await
+}
+
+#[cfg(not(feature = "wasm"))]
+#[expect(clippy::unused_async, reason = "as the other one")]
+async fn component(_: Serving, _: &EgressSettings, _: &Path) -> Result<Arc<Bundle>, String> {
+    Err("this build runs no WebAssembly: it was made without `--features full`".to_owned())
+}
+
 fn texts(variables: &BTreeMap<String, String>) -> BTreeMap<String, OsString> {
     variables.iter().map(|(name, value)| (name.clone(), value.into())).collect()
 }
@@ -42,6 +60,8 @@ fn granted(wants: &Wants) -> Grants {
         hosts: wants.hosts.clone(),
         files: wants.files.iter().map(PathBuf::from).collect(),
         environment: wants.environment.clone(),
+        clock: wants.clock,
+        random: wants.random,
     }
 }
 
@@ -77,26 +97,29 @@ impl Trial {
         let python = Python::find(python, spawner.clone(), TaskTracker::new()).await?;
         let shelf = Shelf::new(directory.path().join("versions"));
         let content = read(&Source::new(path.to_path_buf()), &shelf, &config.bundles)?;
-        let manifest = Arc::new(manifest(&content, &python).await?);
+        let manifest = Arc::new(manifest(&content, Ok(&python)).await?);
         let packages = python.packages(&manifest, &content.archive);
         if let Some(packages) = &packages {
             python.install(packages).await?;
         }
         let settings = manifest.settle(set).map_err(|problems| problems.join("; "))?;
-        let bundle = Bundle::in_python(
-            Serving {
-                name: manifest.name.clone(),
-                tenant: Tenant::default(),
-                version: content.version,
-                manifest: Arc::clone(&manifest),
-                settings,
-                environment: wanted(&manifest.wants, variables),
-                grants: granted(&manifest.wants),
-                packages: packages.map(|packages| packages.directory),
-            },
-            &python,
-        );
-        let bundle = bundle.await.map_err(|error| error.to_string())?;
+        let serving = Serving {
+            name: manifest.name.clone(),
+            tenant: Tenant::default(),
+            version: content.version,
+            manifest: Arc::clone(&manifest),
+            settings,
+            environment: wanted(&manifest.wants, variables),
+            grants: granted(&manifest.wants),
+            packages: packages.map(|packages| packages.directory),
+        };
+        let bundle = match &manifest.runtime {
+            Runtime::Python { .. } => {
+                let made = Bundle::in_python(serving, &python).await;
+                made.map_err(|error| error.to_string())?
+            }
+            Runtime::Wasm { .. } => component(serving, &config.egress, directory.path()).await?,
+        };
         let (digest, files) =
             (content.archive.digest().to_string(), content.archive.names().count());
         Ok(Self { manifest, digest, files, bundle, spawner, directory })

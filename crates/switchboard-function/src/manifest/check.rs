@@ -93,7 +93,7 @@ impl Check<'_> {
             }
             (None, Some(wasm)) => {
                 self.is_there("wasm.component", &wasm.component);
-                Some(Runtime::Wasm { component: wasm.component.clone() })
+                Some(Runtime::Wasm { component: wasm.component.clone(), reuse: wasm.reuse })
             }
             (None, None) => {
                 let hint = "add `[python]`, or `[wasm]` with `component`";

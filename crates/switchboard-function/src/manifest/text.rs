@@ -60,6 +60,10 @@ impl Default for PythonText {
 pub(super) struct WasmText {
     /// The file of the component.
     pub component: String,
+    /// After how many calls an instance makes room for a new one. Absent: each call has its own, and
+    /// finds nothing of the one before it.
+    #[schemars(range(min = 0, max = 1000000))]
+    pub reuse: u32,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
@@ -157,4 +161,8 @@ pub struct Wants {
     pub files: Vec<String>,
     /// Variables of the daemon's environment.
     pub environment: Vec<String>,
+    /// The time. Of components only; Python has it.
+    pub clock: bool,
+    /// Random bytes. Of components only.
+    pub random: bool,
 }

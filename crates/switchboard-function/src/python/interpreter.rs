@@ -65,7 +65,7 @@ impl Interpreter {
         let line = line.map_err(|failure| failed(failure.to_string()))?;
         let said: Said = line.view().map_err(|error| failed(error.to_string()))?;
         if said.number < OLDEST {
-            let Interpreter { version, .. } = said.interpreter;
+            let Self { version, .. } = said.interpreter;
             return Err(failed(format!(
                 "it is {version}, and {}.{} is the oldest that does",
                 OLDEST.0, OLDEST.1

@@ -250,6 +250,73 @@ fn a_new_version_fails_no_call_and_none_sees_both() {
     }
 }
 
+/// Writes a bundle that is the example of a component in Rust, which is built where that was not done.
+pub(crate) fn write_component(home: &Home, name: &str, more: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let target = root.join("target/bundles/rust");
+    let output = std::process::Command::new("cargo")
+        .args(["build", "--quiet", "--locked", "--release", "--target", "wasm32-wasip2"])
+        .current_dir(root.join("examples/bundles/wasm-rust"))
+        .env("CARGO_TARGET_DIR", &target)
+        .output()
+        .unwrap();
+    succeeded("building the component", &output);
+    let directory = home.path(name);
+    std::fs::create_dir_all(&directory).unwrap();
+    let built = target.join("wasm32-wasip2/release/switchboard_example_bundle.wasm");
+    std::fs::copy(built, directory.join("bundle.wasm")).unwrap();
+    let manifest = format!(
+        "name = \"{name}\"\n[wasm]\ncomponent = \"bundle.wasm\"\n\
+         [[tool]]\nname = \"add\"\ndescription = \"Adds two numbers\"\n[tool.input]\n\
+         type = \"object\"\nrequired = [\"a\", \"b\"]\n\
+         properties = {{ a = {{ type = \"number\" }}, b = {{ type = \"number\" }} }}\n\
+         [[tool]]\nname = \"count\"\ndescription = \"Counts its calls\"\n\
+         [[tool]]\nname = \"gone\"\ndescription = \"Is not there\"\n\
+         [[resource]]\nuri = \"settings://all\"\nname = \"settings\"\n\
+         [[prompt]]\nname = \"greet\"\narguments = [{{ name = \"who\" }}]\n\
+         [settings.colour]\ndefault = \"red\"\n{more}"
+    );
+    std::fs::write(directory.join("switchboard.toml"), manifest).unwrap();
+}
+
+#[test]
+fn a_component_is_served_like_any_bundle() {
+    let home = Home::new("[bundle.c]\nsource = \"c\"\n");
+    write_component(&home, "c", "");
+    home.start();
+    wait("the component", || listed(&home, "c")["tools"] == 3);
+    assert_eq!(listed(&home, "c")["kind"], "wasm");
+    let sum = home.call("c__add", &json!({ "a": 1, "b": 2 }));
+    assert_eq!(sum["structuredContent"], json!({ "sum": 3 }));
+    let refused = home.switchboard(&["call", "c__add", "{\"a\": 1}", "--json"]).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stdout);
+    assert!(said.contains("\\\"b\\\" is a required property"), "{said}");
+    for (tool, part) in [("c__count", "I may not keep anything"), ("c__gone", "has no `gone`")] {
+        let output = home.switchboard(&["call", tool, "--json"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.code() == Some(5) && said.contains(part), "{tool}: {said}");
+    }
+    let logged = home.run(&["logs", "--upstream", "c"]);
+    assert!(logged.contains("key-value"), "{logged}");
+    // What was compiled is there again after a restart, at once.
+    home.run(&["restart"]);
+    assert_eq!(
+        home.call("c__add", &json!({ "a": 2, "b": 2 }))["structuredContent"],
+        json!({ "sum": 4 })
+    );
+    let tried = home.run(&["bundle", "run", "c", "add", "a=1", "b=1", "--json"]);
+    assert!(tried.contains("\"sum\":2") || tried.contains("\"sum\": 2"), "{tried}");
+    // One that is none leaves it in place.
+    std::fs::write(home.path("c/bundle.wasm"), "no component").unwrap();
+    wait("the problem", || {
+        listed(&home, "c")["problem"].to_string().contains("no WebAssembly component")
+    });
+    assert_eq!(
+        home.call("c__add", &json!({ "a": 3, "b": 2 }))["structuredContent"],
+        json!({ "sum": 5 })
+    );
+}
+
 /// What `new` makes works as it is.
 #[test]
 fn what_is_begun_works() {

@@ -192,6 +192,8 @@ const CASES: &[Case] = &[
     ("bundle.NAME.grants.environment", bundle::grants),
     ("bundle.NAME.grants.files", bundle::grants),
     ("bundle.NAME.grants.hosts", bundle::grants),
+    ("bundle.NAME.grants.clock", bundle::component),
+    ("bundle.NAME.grants.random", bundle::component),
     ("bundle.NAME.prefix", bundle::prefix),
     ("bundle.NAME.disabled", bundle::switches),
     ("bundle.NAME.optional", bundle::switches),

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::bundles::{listed, text, write};
+use crate::bundles::{listed, text, write, write_component};
 use crate::common::{Home, Running, wait};
 
 /// A daemon with the bundle `b`, of this code and manifest, under this configuration.
@@ -187,6 +187,17 @@ pub(super) fn signing_keys() {
     home.configure(&format!("[bundle.b]\nsource = \"b\"\n{keys}"));
     home.run(&["reload"]);
     assert!(problem(&home).contains("a directory cannot be signed"));
+}
+
+pub(super) fn component() {
+    let home = Home::new("[bundle.b]\nsource = \"b\"\n");
+    write_component(&home, "b", "[wants]\nclock = true\nrandom = true\n");
+    home.start();
+    assert!(problem(&home).contains("it wants `clock`: grant it with `grants.clock = true`"));
+    assert!(problem(&home).contains("it wants `random`: grant it with `grants.random = true`"));
+    home.configure("[bundle.b]\nsource = \"b\"\ngrants = { clock = true, random = true }\n");
+    home.run(&["reload"]);
+    wait("the component", || listed(&home, "b")["tools"] == 3);
 }
 
 pub(super) fn python() {
