@@ -108,91 +108,84 @@ fn a_manifest_says_what_is_in_a_bundle() {
     assert_eq!(handler.class_name.as_deref(), Some("Weather"));
 }
 
-/// Each rule: what is written instead of what, and what is said of it.
+/// What is written instead of what, and what is said of it.
+const RULES: &[(&str, &str, &str)] = &[
+    ("name = \"weather\"", "name = \"we ather\"", "`name` is no name for a bundle: `we ather`"),
+    ("name = \"weather\"", "", "`name` is no name for a bundle: ``"),
+    ("[python]\npath = \"src\"", "", "`python` is not there, and neither is `wasm`"),
+    ("[python]", "[wasm]\ncomponent = \"a.wasm\"\n[python]", "`wasm` and `python` are both there"),
+    ("path = \"src\"", "path = \"lib\"", "`python.path` names a directory that is not in the"),
+    ("path = \"src\"", "path = 7", "`python.path`"),
+    (
+        "path = \"src\"",
+        "requirements = \"r.txt\"",
+        "`python.requirements` names a file that is not in the bundle: `r.txt`",
+    ),
+    ("\"forecast\"", "\"fore cast\"", "`tool[0].name` is no name for a function: `fore cast`"),
+    ("The weather of a city.", " ", "`tool[0].description` is empty"),
+    ("entry = \"weather:Weather.forecast\"", "", "`tool[0].entry` is not there"),
+    ("weather:Weather.forecast", "weather", "`tool[0].entry` names no code: `weather`"),
+    ("weather:Weather.forecast", "os:a.b.c", "`tool[0].entry` names no code: `os:a.b.c`"),
+    ("type = \"object\", required", "required", "`tool[0].input` is not of `type` `object`"),
+    (
+        "properties = { city = { type = \"string\" } }",
+        "properties = 7",
+        "`tool[0].input` is no JSON Schema",
+    ),
+    ("schemas/forecast.json", "f.json", "`tool[0].output` names a file that is not in the"),
+    (
+        "schemas/forecast.json",
+        "schemas/broken.json",
+        "`tool[0].output` names a file that is no JSON",
+    ),
+    ("{ readOnlyHint = true }", "true", "`tool[0].annotations` is no table"),
+    ("time = \"5s\"", "time = \"soon\"", "`tool[0].time`"),
+    ("uri = \"weather://stations\"", "uri = \"stations\"", "`resource[0].uri` is no address"),
+    ("uri = \"weather://stations\"", "", "`resource[0]` has either `uri` or `uri_template`"),
+    ("{station}", "{", "`resource[1].uri_template` has a `{` without its `}`"),
+    ("name = \"station\"", "", "`resource[1].name` is empty"),
+    ("\"report\"", "\"\"", "`prompt[0].name` is no name for a function: ``"),
+    (
+        "{ name = \"city\", required = true }",
+        "{ required = true }",
+        "`prompt[0].arguments[0].name`",
+    ),
+    (
+        "[{ name = \"city\", required = true }]",
+        "[{ name = \"a\" }, { name = \"a\" }]",
+        "`prompt[0].arguments[1].name` is there twice: `a`",
+    ),
+    (
+        "secret = true",
+        "secret = true\ndefault = 1",
+        "`settings.token` is required and has a default",
+    ),
+    ("[settings.token]", "[settings.\"to ken\"]", "`settings.to ken` is no name of a parameter"),
+    ("memory = \"256MiB\"", "memory = \"1B\"", "`limits.memory`"),
+    ("memory = \"256MiB\"", "workers = 0", "`limits.workers`"),
+    ("memory = \"256MiB\"", "ram = 1", "unknown key `ram` in `limits`"),
+    ("api.weather.example", "https://a", "`wants.hosts` has what is no host: `https://a`"),
+    (
+        "hosts = [\"api.weather.example\"]",
+        "files = [\"a\"]",
+        "`wants.files` has what is no absolute",
+    ),
+    (
+        "hosts = [\"api.weather.example\"]",
+        "environment = [\"A B\"]",
+        "`wants.environment` has what",
+    ),
+    ("version = \"1.2.0\"", "colour = 1", "unknown key `colour`"),
+    (
+        "[[prompt]]",
+        "[[tool]]\nname = \"forecast\"\ndescription = \"x\"\nentry = \"a:b\"\n[[prompt]]",
+        "`forecast` is there twice",
+    ),
+];
+
 #[test]
 fn every_rule_has_its_message() {
-    let cases: &[(&str, &str, &str)] = &[
-        ("name = \"weather\"", "name = \"we ather\"", "`name` is no name for a bundle: `we ather`"),
-        ("name = \"weather\"", "", "`name` is no name for a bundle: ``"),
-        ("[python]\npath = \"src\"", "", "`python` is not there, and neither is `wasm`"),
-        (
-            "[python]",
-            "[wasm]\ncomponent = \"a.wasm\"\n[python]",
-            "`wasm` and `python` are both there",
-        ),
-        ("path = \"src\"", "path = \"lib\"", "`python.path` names a directory that is not in the"),
-        ("path = \"src\"", "path = 7", "`python.path`"),
-        (
-            "path = \"src\"",
-            "requirements = \"r.txt\"",
-            "`python.requirements` names a file that is not in the bundle: `r.txt`",
-        ),
-        ("\"forecast\"", "\"fore cast\"", "`tool[0].name` is no name for a function: `fore cast`"),
-        ("The weather of a city.", " ", "`tool[0].description` is empty"),
-        ("entry = \"weather:Weather.forecast\"", "", "`tool[0].entry` is not there"),
-        ("weather:Weather.forecast", "weather", "`tool[0].entry` names no code: `weather`"),
-        ("weather:Weather.forecast", "os:a.b.c", "`tool[0].entry` names no code: `os:a.b.c`"),
-        ("type = \"object\", required", "required", "`tool[0].input` is not of `type` `object`"),
-        (
-            "properties = { city = { type = \"string\" } }",
-            "properties = 7",
-            "`tool[0].input` is no JSON Schema",
-        ),
-        ("schemas/forecast.json", "f.json", "`tool[0].output` names a file that is not in the"),
-        (
-            "schemas/forecast.json",
-            "schemas/broken.json",
-            "`tool[0].output` names a file that is no JSON",
-        ),
-        ("{ readOnlyHint = true }", "true", "`tool[0].annotations` is no table"),
-        ("time = \"5s\"", "time = \"soon\"", "`tool[0].time`"),
-        ("uri = \"weather://stations\"", "uri = \"stations\"", "`resource[0].uri` is no address"),
-        ("uri = \"weather://stations\"", "", "`resource[0]` has either `uri` or `uri_template`"),
-        ("{station}", "{", "`resource[1].uri_template` has a `{` without its `}`"),
-        ("name = \"station\"", "", "`resource[1].name` is empty"),
-        ("\"report\"", "\"\"", "`prompt[0].name` is no name for a function: ``"),
-        (
-            "{ name = \"city\", required = true }",
-            "{ required = true }",
-            "`prompt[0].arguments[0].name`",
-        ),
-        (
-            "[{ name = \"city\", required = true }]",
-            "[{ name = \"a\" }, { name = \"a\" }]",
-            "`prompt[0].arguments[1].name` is there twice: `a`",
-        ),
-        (
-            "secret = true",
-            "secret = true\ndefault = 1",
-            "`settings.token` is required and has a default",
-        ),
-        (
-            "[settings.token]",
-            "[settings.\"to ken\"]",
-            "`settings.to ken` is no name of a parameter",
-        ),
-        ("memory = \"256MiB\"", "memory = \"1B\"", "`limits.memory`"),
-        ("memory = \"256MiB\"", "workers = 0", "`limits.workers`"),
-        ("memory = \"256MiB\"", "ram = 1", "unknown key `ram` in `limits`"),
-        ("api.weather.example", "https://a", "`wants.hosts` has what is no host: `https://a`"),
-        (
-            "hosts = [\"api.weather.example\"]",
-            "files = [\"a\"]",
-            "`wants.files` has what is no absolute",
-        ),
-        (
-            "hosts = [\"api.weather.example\"]",
-            "environment = [\"A B\"]",
-            "`wants.environment` has what",
-        ),
-        ("version = \"1.2.0\"", "colour = 1", "unknown key `colour`"),
-        (
-            "[[prompt]]",
-            "[[tool]]\nname = \"forecast\"\ndescription = \"x\"\nentry = \"a:b\"\n[[prompt]]",
-            "`forecast` is there twice",
-        ),
-    ];
-    for (from, to, expected) in cases {
+    for (from, to, expected) in RULES {
         assert!(GOOD.contains(from), "{from}");
         let said = read(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
         assert!(said.contains(expected), "{to}: {said}");

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use switchboard_core::Peer;
+use switchboard_core::Peer as _;
 use switchboard_function::Grants;
 use switchboard_mcp::Method;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use switchboard_core::{Context, Kind, Peer};
+use switchboard_core::{Context, Kind, Peer as _};
 use switchboard_mcp::Method;
 
 use crate::common::{Listener, Workshop, answer, call, owner, request, somebody, text};
@@ -153,6 +153,7 @@ async fn arguments_are_held_against_the_schema_and_keep_their_keys() {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a case for each kind")]
 #[tokio::test]
 async fn functions_of_every_kind_give_results() {
     let workshop = Workshop::new().await;
