@@ -8,6 +8,7 @@ mod trial;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,6 +39,10 @@ pub(crate) struct Bundles {
     loaded: Mutex<HashMap<String, Loaded>>,
     /// What takes long, by what it is about.
     jobs: Arc<Mutex<HashMap<Digest, Job>>>,
+    /// The Python that was found, and for which configuration.
+    python: tokio::sync::Mutex<Option<(BundlesConfig, Python)>>,
+    /// Versions that nobody serves any more were cleared away.
+    is_swept: AtomicBool,
     #[cfg(feature = "wasm")]
     wasm: tokio::sync::OnceCell<Result<Wasm, String>>,
 }
@@ -49,6 +54,9 @@ enum Job {
     Ended(Result<(), String>),
     Failed(String),
 }
+
+/// How long a version is kept that nobody serves: a daemon that makes room for us may still have calls.
+const KEPT: Duration = Duration::from_hours(24);
 
 /// How long a bundle is waited for that needs something done first: a daemon is to be up soon.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -79,9 +87,21 @@ struct Loaded {
     config: BundleConfig,
     source: Source,
     stamp: Stamp,
+    digest: Option<Digest>,
+    /// What it was made with beside its configuration.
+    conditions: String,
     /// The upstream that it is, if some version of it could be served.
     settings: Option<Settings>,
     remark: Remark,
+}
+
+impl Loaded {
+    /// Whether nothing of it would be otherwise if it were read again.
+    fn is_still(&self, config: &BundleConfig, stamp: &Stamp, conditions: &str) -> bool {
+        let is_served = self.settings.is_some() && self.remark.said().is_none();
+        let is_same = (&self.config, &self.stamp, &*self.conditions) == (config, stamp, conditions);
+        is_served && is_same
+    }
 }
 
 impl Bundles {
@@ -100,6 +120,8 @@ impl Bundles {
             variables: variables.clone(),
             loaded: Mutex::default(),
             jobs: Arc::default(),
+            python: tokio::sync::Mutex::default(),
+            is_swept: AtomicBool::new(false),
             #[cfg(feature = "wasm")]
             wasm: tokio::sync::OnceCell::new(),
         }
@@ -115,6 +137,7 @@ impl Bundles {
                 wanted.iter().map(|(name, bundle)| self.load(name, bundle, (python, with)));
             futures_util::future::join_all(loading).await;
         }
+        self.sweep().await;
         let mut loaded = self.loaded.lock().expect("no one panics holding it");
         loaded.retain(|name, _| wanted.iter().any(|(wanted, _)| *wanted == name));
         for (name, bundle) in &mut *loaded {
@@ -136,7 +159,33 @@ impl Bundles {
         is_done || seen.iter().any(|(source, stamp)| source.stamp() != *stamp)
     }
 
+    /// Clears away what earlier daemons served. Once: what this one served before may have calls.
+    async fn sweep(&self) {
+        if self.is_swept.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let kept: Vec<Digest> = {
+            let loaded = self.loaded.lock().expect("no one panics holding it");
+            loaded.values().filter_map(|it| it.digest).collect()
+        };
+        let shelf = self.shelf.clone();
+        let swept = tokio::task::spawn_blocking(move || shelf.sweep(|it| kept.contains(it), KEPT));
+        if let Err(error) = swept.await.expect("it does not panic") {
+            tracing::warn!(%error, "old versions of bundles are left");
+        }
+    }
+
     async fn python(&self, config: &BundlesConfig) -> Result<Python, String> {
+        let mut known = self.python.lock().await;
+        if let Some((_, python)) = known.as_ref().filter(|(of, _)| of == config) {
+            return Ok(python.clone());
+        }
+        let python = self.find_python(config).await?;
+        *known = Some((config.clone(), python.clone()));
+        Ok(python)
+    }
+
+    async fn find_python(&self, config: &BundlesConfig) -> Result<Python, String> {
         let Environment { spawner, tasks, child_variables, guard, .. } = &self.environment;
         let python = PythonConfig {
             interpreter: config.python.clone(),
@@ -157,17 +206,27 @@ impl Bundles {
         (python, with): (Result<&Python, &str>, &BundlesConfig),
     ) {
         let source = Source::new(self.base.join(&config.source));
+        // Looked at before it is read: what changes meanwhile is seen the next time.
+        let stamp = {
+            let source = source.clone();
+            let looking = tokio::task::spawn_blocking(move || source.stamp());
+            looking.await.expect("looking does not panic")
+        };
+        let conditions = conditions(python, with);
+        let old = {
+            let mut loaded = self.loaded.lock().expect("no one panics holding it");
+            if loaded.get(name).is_some_and(|old| old.is_still(config, &stamp, &conditions)) {
+                return;
+            }
+            loaded.remove(name)
+        };
         let read = {
             let (source, shelf, with) = (source.clone(), self.shelf.clone(), with.clone());
-            let reading = tokio::task::spawn_blocking(move || {
-                // Looked at before it is read: what changes meanwhile is seen the next time.
-                let stamp = source.stamp();
-                (stamp, read(&source, &shelf, &with))
-            });
+            let reading = tokio::task::spawn_blocking(move || read(&source, &shelf, &with));
             reading.await.expect("reading a bundle does not panic")
         };
-        let (stamp, read) = read;
-        let old = self.loaded.lock().expect("no one panics holding it").remove(name);
+        let digest = read.as_ref().ok().map(|content| content.version.digest);
+        let digest = digest.or_else(|| old.as_ref()?.digest);
         let remark = old.as_ref().map(|old| old.remark.clone()).unwrap_or_default();
         let made = match read {
             Ok(content) => self.make(name, config, (content, python), &remark).await,
@@ -188,7 +247,8 @@ impl Bundles {
                 old.and_then(|old| old.settings)
             }
         };
-        let loaded = Loaded { config: config.clone(), source, stamp, settings, remark };
+        let config = config.clone();
+        let loaded = Loaded { config, source, stamp, digest, conditions, settings, remark };
         let mut all = self.loaded.lock().expect("no one panics holding it");
         all.insert(name.to_owned(), loaded);
     }
@@ -314,8 +374,9 @@ impl Bundles {
         Err("this build runs no WebAssembly: it was made without `--features full`".to_owned())
     }
 
-    /// Has what failed be tried again.
-    pub(crate) fn forget_failures(&self) {
+    /// Has what failed be tried again, and Python looked for.
+    pub(crate) async fn forget(&self) {
+        *self.python.lock().await = None;
         let mut jobs = self.jobs.lock().expect("no one panics holding it");
         jobs.retain(|_, job| !matches!(job, Job::Failed(_)));
     }
@@ -373,6 +434,12 @@ fn read(source: &Source, shelf: &Shelf, config: &BundlesConfig) -> Result<Conten
     let archive = source.read(&config.caps(), &keys).map_err(|error| error.to_string())?;
     let version = shelf.put(&archive).map_err(|error| error.to_string())?;
     Ok(Content { archive, version })
+}
+
+/// What bundles are made with beside their own configuration.
+fn conditions(python: Result<&Python, &str>, config: &BundlesConfig) -> String {
+    let python = python.map_or_else(str::to_owned, Python::conditions);
+    format!("{python} {config:?}")
 }
 
 /// What is in it, whichever way it says so.

@@ -32,7 +32,7 @@ impl Daemon {
     async fn try_reload(&self) -> Result<Reloaded, StartProblem> {
         let _alone = self.change().await?;
         let (config, mut wanted) = read(&self.sources)?;
-        self.bundles.forget_failures();
+        self.bundles.forget().await;
         self.bundles.join(&config, &mut wanted).await;
         let keys = keys(&config, &self.paths).await?;
         let people = config.auth.beside(self.sources.directory());

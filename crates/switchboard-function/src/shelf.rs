@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::archive::Archive;
 use crate::digest::Digest;
@@ -97,12 +98,16 @@ impl Shelf {
         Some(self.version(digest)).filter(|version| version.code.is_dir())
     }
 
-    /// Removes everything but what is `kept`. Blocks.
+    /// Removes everything but what is `kept`, and what is younger than `age`. Blocks.
     ///
     /// # Errors
     ///
     /// What the file system says.
-    pub fn sweep(&self, kept: impl Fn(&Digest) -> bool) -> Result<usize, ShelfError> {
+    pub fn sweep(
+        &self,
+        kept: impl Fn(&Digest) -> bool,
+        age: Duration,
+    ) -> Result<usize, ShelfError> {
         let entries = match fs::read_dir(&self.directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             entries => entries.map_err(ShelfError::at(&self.directory))?,
@@ -117,6 +122,11 @@ impl Shelf {
                 continue;
             }
             let path = entry.path();
+            let changed = entry.metadata().and_then(|metadata| metadata.modified());
+            let is_old = changed.is_ok_and(|it| it.elapsed().is_ok_and(|it| it >= age));
+            if !is_old {
+                continue;
+            }
             let gone =
                 if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             gone.map_err(ShelfError::at(&path))?;
@@ -151,4 +161,37 @@ fn write(directory: &Path, archive: &Archive) -> Result<(), ShelfError> {
 fn make(directory: &Path) -> Result<(), ShelfError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(ShelfError::at(directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Shelf;
+    use crate::archive::{Archive, Caps};
+
+    fn archive(content: &str) -> Archive {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("a"), content).expect("a file");
+        Archive::read_directory(directory.path(), &Caps::default()).expect("an archive")
+    }
+
+    #[test]
+    fn versions_lie_side_by_side_until_they_are_swept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let shelf = Shelf::new(directory.path().join("shelf"));
+        assert_eq!(shelf.sweep(|_| false, Duration::ZERO).expect("nothing to do"), 0);
+        let one = shelf.put(&archive("one")).expect("put there");
+        let two = shelf.put(&archive("two")).expect("put there");
+        assert_eq!(shelf.put(&archive("one")).expect("put there"), one, "the same once more");
+        assert_eq!(std::fs::read_to_string(one.code.join("a")).expect("its file"), "one");
+        assert!(!shelf.is_verified(&one, "3.11"));
+        shelf.verified(&one, "3.11").expect("noted");
+        assert!(shelf.is_verified(&one, "3.11") && !shelf.is_verified(&one, "3.12"));
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(shelf.sweep(|_| false, hour).expect("all are young"), 0);
+        assert_eq!(shelf.sweep(|it| *it == two.digest, Duration::ZERO).expect("swept"), 2);
+        assert!(shelf.find(one.digest).is_none() && !shelf.is_verified(&one, "3.11"));
+        assert_eq!(shelf.find(two.digest), Some(two));
+    }
 }

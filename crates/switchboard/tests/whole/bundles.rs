@@ -187,7 +187,7 @@ fn write_version(home: &Home, number: usize) {
     let staged = home.path("staged");
     std::fs::create_dir_all(&staged).unwrap();
     let code = format!(
-        "import time\nONE = {number}\ndef t():\n    time.sleep(0.02)\n    import late\n    \
+        "import time\nONE = {number}\ndef t():\n    time.sleep(0.01)\n    import late\n    \
          return f'{{ONE}} {{late.TWO}}'\n"
     );
     let write = |name: &str, text: String| std::fs::write(staged.join(name), text).unwrap();
@@ -227,7 +227,7 @@ fn a_new_version_fails_no_call_and_none_sees_both() {
                 seen
             })
         };
-        let callers: Vec<_> = (0..8).map(caller).collect();
+        let callers: Vec<_> = (0..14).map(caller).collect();
         for number in 2..=4 {
             std::thread::sleep(Duration::from_secs(1));
             write_version(&home, number);
