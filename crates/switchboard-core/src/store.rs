@@ -180,6 +180,9 @@ pub trait BlobStore: Send + Sync {
     /// [`StoreError`]; a blob of that name is then as it was.
     async fn put(&self, name: &str, content: Bytes) -> Result<(), StoreError>;
 
+    /// How large a blob is, and which content it has; `None` where there is none of that name.
+    async fn glance(&self, name: &str) -> Result<Option<Glance>, StoreError>;
+
     /// `None` where there is none of that name.
     async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError>;
 
@@ -196,6 +199,14 @@ pub trait BlobStore: Send + Sync {
         name: &str,
         lifetime: std::time::Duration,
     ) -> Result<Option<String>, StoreError>;
+}
+
+/// A blob as it looks from outside.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Glance {
+    pub bytes: u64,
+    /// Another one where the content is another. (The same content may have several, too.)
+    pub tag: String,
 }
 
 /// Why something could not be kept or read. Named after what the caller can do about it.

@@ -65,6 +65,9 @@ const VERSION: u32 = 1;
 /// Rows that are read at once.
 const PAGE: u32 = 200;
 
+/// The same of those that are archives.
+const LARGE_PAGE: u32 = 2;
+
 /// The longest line: a value of that length is in no store that we know of, and a file that is none
 /// of ours may be one line.
 const LINE_LIMIT: u64 = 256 << 20;
@@ -147,7 +150,8 @@ async fn export_table(
     writer: &mut (dyn AsyncWrite + Send + Unpin),
 ) -> Result<u64, TransferError> {
     let mut count = 0;
-    let mut query = Query::first(PAGE);
+    let is_large = table.name == tables::BUNDLE_VERSIONS.name;
+    let mut query = Query::first(if is_large { LARGE_PAGE } else { PAGE });
     loop {
         let page = store.list(table, tenant, &query).await;
         let page = page.map_err(failed(|| format!("{} of {tenant}", table.name)))?;

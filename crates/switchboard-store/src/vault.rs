@@ -40,7 +40,7 @@ fn secrets(table: &Table) -> &'static [&'static str] {
     let name = table.name;
     if name == tables::SETTINGS.name {
         &["setting"]
-    } else if name == tables::SERVERS.name {
+    } else if [tables::SERVERS.name, tables::BUNDLES.name].contains(&name) {
         &["body"]
     } else {
         &[]

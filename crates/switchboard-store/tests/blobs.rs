@@ -28,6 +28,7 @@ type Case = (&'static str, fn(Store) -> BoxFuture<'static, ()>);
 const CASES: &[Case] = &[
     ("a blob is read as it was put", |store| is_kept(store).boxed()),
     ("a blob takes the place of another", |store| replaces(store).boxed()),
+    ("a blob is looked at without being read", |store| is_looked_at(store).boxed()),
     ("what is deleted is not there", |store| deletes(store).boxed()),
     ("names are listed by how they begin", |store| lists(store).boxed()),
     ("a blob may be large", |store| is_large(store).boxed()),
@@ -52,6 +53,21 @@ async fn replaces(store: Store) {
         assert_eq!(store.read("a").await.unwrap().as_deref(), Some(content.as_bytes()));
     }
     assert_eq!(store.list("").await.unwrap(), ["a"]);
+}
+
+async fn is_looked_at(store: Store) {
+    assert_eq!(store.glance("a/b").await.unwrap(), None);
+    let mut tags = Vec::new();
+    for content in ["one", "two", "three"] {
+        store.put("a/b", Bytes::from(content)).await.unwrap();
+        let glance = store.glance("a/b").await.unwrap().unwrap();
+        assert_eq!(glance.bytes, content.len() as u64);
+        assert_eq!(store.glance("a/b").await.unwrap().unwrap(), glance, "nothing has changed");
+        tags.push(glance.tag);
+    }
+    tags.dedup();
+    assert_eq!(tags.len(), 3, "another content has another tag: {tags:?}");
+    assert_eq!(store.glance("a").await.unwrap(), None, "it is no blob");
 }
 
 async fn deletes(store: Store) {

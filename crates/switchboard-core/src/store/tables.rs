@@ -128,6 +128,32 @@ pub static POLICIES: Table = document("switchboard_policies", "switchboard-polic
 /// Limits and quotas.
 pub static LIMITS: Table = document("switchboard_limits", "switchboard-limits");
 
+/// Bundles that were pushed, by name: `current` is the digest of the version that is served,
+/// `definition` what it is served with.
+pub static BUNDLES: Table = document("switchboard_bundles", "switchboard-bundles");
+
+/// Versions of bundles, under `BUNDLE.DIGEST`; `content` is the archive in base64.
+pub static BUNDLE_VERSIONS: Table = Table {
+    name: "switchboard_bundle_versions",
+    dynamodb: "switchboard-bundle_versions",
+    key: "id",
+    columns: &[
+        column("bundle", Text),
+        column("digest", Text),
+        // As its manifest says.
+        column("version", Text),
+        column("bytes", Integer),
+        column("content", Text),
+        column("content_in_blob", Boolean),
+        column("signature", Text),
+        column("updated_by", Text),
+        column("created_at", Time),
+        column("updated_at", Time),
+    ],
+    indexes: &[&["bundle"]],
+    overflow: Some(("content", "content_in_blob")),
+};
+
 /// Refresh tokens by their hashes, and the ids of tokens that were taken back. What `until` is
 /// over of is swept.
 pub static TOKENS: Table = Table {
@@ -150,9 +176,21 @@ pub static USAGE: Table = Table {
 };
 
 /// All of them, in the order in which they are made, exported and imported.
-pub static ALL: [&Table; 12] = [
-    &TENANTS, &FUNCTIONS, &MODULES, &SETTINGS, &CALLS, &SERVERS, &KEYS, &USERS, &POLICIES, &LIMITS,
-    &TOKENS, &USAGE,
+pub static ALL: [&Table; 14] = [
+    &TENANTS,
+    &FUNCTIONS,
+    &MODULES,
+    &SETTINGS,
+    &CALLS,
+    &SERVERS,
+    &BUNDLE_VERSIONS,
+    &BUNDLES,
+    &KEYS,
+    &USERS,
+    &POLICIES,
+    &LIMITS,
+    &TOKENS,
+    &USAGE,
 ];
 
 const fn column(name: &'static str, kind: ColumnKind) -> Column {

@@ -6,13 +6,15 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use switchboard_core::store::{BlobStore, StoreError};
+use switchboard_core::store::{BlobStore, Glance, StoreError};
 use tokio::task::spawn_blocking;
 
 use crate::blob::name;
@@ -61,6 +63,19 @@ impl Directory {
 impl BlobStore for Directory {
     async fn put(&self, name: &str, content: Bytes) -> Result<(), StoreError> {
         self.with_file(name, "write", move |_, path| replace(path, &content)).await
+    }
+
+    async fn glance(&self, name: &str) -> Result<Option<Glance>, StoreError> {
+        self.with_file(name, "look at", |_, path| {
+            // A file that is replaced has another number, however quickly that happens.
+            let glance = |it: fs::Metadata| {
+                let tag = format!("{}.{}-{}", it.mtime(), it.mtime_nsec(), it.ino());
+                Glance { bytes: it.len(), tag }
+            };
+            let metadata = unless_missing(fs::metadata(path))?;
+            Ok(metadata.filter(fs::Metadata::is_file).map(glance))
+        })
+        .await
     }
 
     async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {

@@ -10,7 +10,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::signer::{Method, Signer as _};
 use object_store::{ClientOptions, Error, ObjectStore as _, ObjectStoreExt as _, RetryConfig};
-use switchboard_core::store::{BlobStore, StoreError};
+use switchboard_core::store::{BlobStore, Glance, StoreError};
 
 use crate::blob::S3Config;
 use crate::blob::name;
@@ -100,6 +100,18 @@ impl BlobStore for S3 {
     async fn put(&self, name: &str, content: Bytes) -> Result<(), StoreError> {
         let put = self.client.put(&self.path(name)?, content.into()).await;
         put.map(drop).map_err(|error| self.failed("write", name, &error))
+    }
+
+    async fn glance(&self, name: &str) -> Result<Option<Glance>, StoreError> {
+        match self.client.head(&self.path(name)?).await {
+            Ok(found) => {
+                // Everything that speaks this protocol has entity tags.
+                let tag = found.e_tag.unwrap_or_else(|| found.last_modified.to_rfc3339());
+                Ok(Some(Glance { bytes: found.size, tag }))
+            }
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(self.failed("look at", name, &error)),
+        }
     }
 
     async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use switchboard_core::store::{BlobStore, StoreError};
+use switchboard_core::store::{BlobStore, Glance, StoreError};
 
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -24,6 +24,11 @@ impl BlobStore for Memory {
         }
         self.blobs.lock().unwrap().insert(name.to_owned(), content);
         Ok(())
+    }
+
+    async fn glance(&self, name: &str) -> Result<Option<Glance>, StoreError> {
+        let glance = |blob: &Bytes| Glance { bytes: blob.len() as u64, tag: format!("{blob:?}") };
+        Ok(self.blobs.lock().unwrap().get(name).map(glance))
     }
 
     async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
