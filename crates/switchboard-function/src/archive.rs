@@ -11,7 +11,7 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use crate::digest::Digest;
-use crate::signature::SignatureError;
+use crate::signature::{SignatureError, SigningKeys};
 
 /// The files of a version.
 #[derive(Clone, Debug)]
@@ -107,11 +107,31 @@ impl Archive {
             }
             let room = gathered.room(entry.compressed_size());
             let mut content = Vec::new();
-            let read = entry.by_ref().take(room + 1).read_to_end(&mut content);
+            let read = entry.by_ref().take(room.saturating_add(1)).read_to_end(&mut content);
             read.map_err(|error| refused(&name, format!("cannot be unpacked: {error}")))?;
             gathered.add(&name, content, (mode & 0o111 != 0, room))?;
         }
         gathered.finish(Digest::of(bytes))
+    }
+
+    /// Reads a ZIP archive whose signature is said to be in `place`, if one of `keys` signed it, or
+    /// nobody has to.
+    ///
+    /// # Errors
+    ///
+    /// See [`ArchiveError`]; nothing was written.
+    pub fn signed(
+        bytes: &[u8],
+        (place, signature): (&str, Option<&str>),
+        caps: &Caps,
+        keys: &SigningKeys,
+    ) -> Result<Self, ArchiveError> {
+        if keys.are_there() {
+            // Before anybody looks into what a stranger may have made.
+            let unsigned = || SignatureError::Unsigned(place.to_owned());
+            keys.check(bytes, place, signature.ok_or_else(unsigned)?)?;
+        }
+        Self::unzip(bytes, caps)
     }
 
     /// Reads a directory with all that is in it, apart from what begins with a dot and what Python
@@ -222,7 +242,7 @@ impl<'c> Gathered<'c> {
             let file = std::fs::File::open(&path).map_err(|error| unreadable(&path, error))?;
             let metadata = file.metadata().map_err(|error| unreadable(&path, error))?;
             let mut content = Vec::new();
-            let read = file.take(room + 1).read_to_end(&mut content);
+            let read = file.take(room.saturating_add(1)).read_to_end(&mut content);
             read.map_err(|error| unreadable(&path, error))?;
             use std::os::unix::fs::PermissionsExt as _;
             let is_executable = metadata.permissions().mode() & 0o111 != 0;

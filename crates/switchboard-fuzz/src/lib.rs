@@ -9,11 +9,13 @@
 //! "It did not panic" is the least of the promises. Each file says what the others are.
 
 mod address;
+mod archive;
 mod choices;
 mod client_file;
 mod configuration;
 mod header;
 mod lines;
+mod manifest;
 mod message;
 mod sample;
 mod sealed;
@@ -32,10 +34,12 @@ pub struct Target {
 /// All of them; `fuzz/fuzz_targets` has a file for each.
 pub const TARGETS: &[Target] = &[
     Target { name: "address", run: address::check },
+    Target { name: "archive", run: archive::check },
     Target { name: "client_file", run: client_file::check },
     Target { name: "configuration", run: configuration::check },
     Target { name: "header", run: header::check },
     Target { name: "lines", run: lines::check },
+    Target { name: "manifest", run: manifest::check },
     Target { name: "message", run: message::check },
     Target { name: "sealed", run: sealed::check },
     Target { name: "sse", run: sse::check },

@@ -19,6 +19,9 @@ fn changed_inputs(target: &str) -> usize {
         // Each makes a schema, or a dozen files.
         "configuration" => 1_500,
         "client_file" => 2_000,
+        // Each is unpacked, or packed first.
+        "archive" => 4_000,
+        "manifest" => 2_000,
         // Each is sealed, and opened four times.
         "sealed" => 1_000,
         // Each is put through a hundred translations.
@@ -78,7 +81,19 @@ macro_rules! targets {
     };
 }
 
-targets!(address, client_file, configuration, header, lines, message, sealed, sse, translation);
+targets!(
+    address,
+    archive,
+    client_file,
+    configuration,
+    header,
+    lines,
+    manifest,
+    message,
+    sealed,
+    sse,
+    translation,
+);
 
 #[test]
 fn every_target_is_tested_and_can_be_fuzzed() {
