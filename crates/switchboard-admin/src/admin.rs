@@ -85,7 +85,10 @@ impl Admin {
         };
         let policy: std::sync::Arc<dyn Policy> = std::sync::Arc::clone(&self.ports.policy);
         let desk = match Access::new(principal, tenant, policy) {
-            Ok(access) => Desk { access, ports: self.ports.clone(), live: self.live.clone() },
+            Ok(access) => {
+                let (ports, live) = (self.ports.clone(), self.live.clone());
+                Desk { access, ports, live, is_quiet: false }
+            }
             Err(fault) => return refused(&fault),
         };
         let answered = match subject {

@@ -1,6 +1,7 @@
 //! What can be done, whoever asks in whichever language: every way to the store is here, and each
 //! asks first whether the principal may.
 
+mod bundles;
 mod calls;
 mod documents;
 mod explain;
@@ -28,7 +29,7 @@ pub(crate) use external::External;
 pub(crate) use functions::FunctionFilter;
 pub(crate) use logins::Known;
 pub(crate) use manifest::Stats;
-pub(crate) use packages::Load;
+pub(crate) use packages::{Load, Upload};
 pub(crate) use tenants::{KnownTenant, TenantWish};
 
 use crate::access::{Access, Right};
@@ -55,6 +56,8 @@ pub(crate) struct Desk {
     pub access: Access,
     pub ports: Ports,
     pub live: Live,
+    /// Whether nobody is told of what is written: who writes much tells of it at the end.
+    pub is_quiet: bool,
 }
 
 /// How much of a row is said.
@@ -194,6 +197,9 @@ impl Desk {
 
     /// Something of `area` was written: whoever made something of it, or watches, is told.
     pub(crate) async fn changed(&self, area: Area) {
+        if self.is_quiet {
+            return;
+        }
         self.ports.operations.changed(self.tenant(), area).await;
         self.live.announce(self.tenant(), Event::Changed(area));
     }
@@ -231,6 +237,8 @@ pub(crate) fn area(table: &'static Table) -> Area {
         (&tables::SETTINGS, Area::Settings),
         (&tables::CALLS, Area::History),
         (&tables::SERVERS, Area::Servers),
+        (&tables::BUNDLES, Area::Functions),
+        (&tables::BUNDLE_VERSIONS, Area::Functions),
         (&tables::KEYS, Area::Keys),
         (&tables::USERS, Area::Users),
         (&tables::POLICIES, Area::Policies),

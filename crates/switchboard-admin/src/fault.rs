@@ -96,6 +96,7 @@ impl From<Refused> for Fault {
             Refused::Invalid(text) => Self::Invalid(text),
             Refused::NotFound { what, key } => Self::NotFound { what, key },
             Refused::Conflict(key) => Self::Conflict(key),
+            Refused::Forbidden(right) => Self::Forbidden(right),
             Refused::Unavailable { what, detail } => Self::unavailable(what, &detail),
             Refused::Failed(detail) => Self::internal(&detail),
         }
@@ -110,6 +111,7 @@ pub(crate) fn noun(table: &str) -> &'static str {
         "mcp_settings" => "setting",
         "mcp_function_calls" => "call",
         "switchboard_servers" => "server",
+        "switchboard_bundles" => "bundle",
         "switchboard_keys" => "key",
         "switchboard_users" => "user",
         "switchboard_policies" => "policy",

@@ -45,7 +45,7 @@ pub use feed::{Activity, Whose};
 pub use live::Event;
 pub use moment::Moment;
 pub use operations::{
-    CacheFacts, Checked, Document, Facts, KeyWish, LoginChange, LoginChanged, Offer, Operations,
-    Refused, ServerPhase, ServerState, Tool, UserChange,
+    CacheFacts, Checked, Document, Facts, Inspected, KeyWish, LoginChange, LoginChanged, Offer,
+    Operations, Package, Refused, ServerPhase, ServerState, Tool, UserChange,
 };
 pub use scalar::JsonCamelCase;

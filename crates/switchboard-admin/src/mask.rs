@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 const MASK: &str = "…";
 
 /// Members whose values are all secrets.
-const WHOLE: &[&str] = &["env", "headers"];
+const WHOLE: &[&str] = &["env", "headers", "settings"];
 
 /// Words in the names of members that are secrets.
 const WORDS: &[&str] = &["authorization", "key", "password", "secret", "token"];

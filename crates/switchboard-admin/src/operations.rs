@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_graphql::{Enum, SimpleObject};
 use async_trait::async_trait;
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,6 +41,13 @@ pub trait Operations: Send + Sync {
     /// The tools of a server that is not kept yet. Connects to addresses within the egress rules;
     /// starts no program, whatever the definition says.
     async fn preview(&self, tenant: &Tenant, definition: &Value) -> Result<Vec<Offer>, Refused>;
+
+    /// Whether a bundle can be served, before it is kept: everything of it is read and checked, and
+    /// its code is loaded once. Nothing is served otherwise than before.
+    async fn inspect(&self, tenant: &Tenant, package: Package<'_>) -> Result<Inspected, Refused>;
+
+    /// How many bytes the archive of a bundle may have.
+    fn package_limit(&self) -> u64;
 
     /// What somebody may do in a tenant, as it would be decided now: `asks`, where `wish` says of
     /// nobody else.
@@ -153,6 +161,33 @@ pub struct Checked {
     pub spawns: bool,
 }
 
+/// A bundle that somebody wants to have kept.
+pub struct Package<'a> {
+    pub name: &'a str,
+    /// The archive.
+    pub content: Bytes,
+    /// What `minisign` wrote of it.
+    pub signature: Option<&'a str>,
+    /// As in a `[bundle.NAME]` of the configuration file, without `source`.
+    pub definition: &'a Value,
+    /// Whether programs may be started for it that are not confined.
+    pub may_spawn: bool,
+}
+
+/// What was found out about a bundle.
+#[derive(Clone, Debug, Default)]
+pub struct Inspected {
+    /// The SHA-256 of its archive, in hexadecimal digits.
+    pub digest: String,
+    /// As its manifest says.
+    pub version: Option<String>,
+    /// The text of its `MCP_CONFIGURATION`, where it is a package of the older engine's shape.
+    pub configuration: Option<String>,
+    pub tools: usize,
+    pub resources: usize,
+    pub prompts: usize,
+}
+
 #[derive(Clone, Debug)]
 pub enum LoginChange {
     MakeKey(KeyWish),
@@ -243,6 +278,9 @@ pub enum Refused {
     NotFound { what: &'static str, key: String },
     #[error("`{0}` is there already")]
     Conflict(String),
+    /// The right that is missing.
+    #[error("this needs the right to {0}")]
+    Forbidden(String),
     /// The caller hears of `what` alone.
     #[error("{what} is unavailable: {detail}")]
     Unavailable { what: &'static str, detail: String },

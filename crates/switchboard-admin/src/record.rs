@@ -4,6 +4,7 @@
 //! that are ours stand behind them. Every field may be null, as it was there: a row that somebody
 //! else wrote may lack any column.
 
+mod bundle;
 mod call;
 mod document;
 mod function;
@@ -13,6 +14,7 @@ mod setting;
 use serde_json::Value;
 use switchboard_core::store::Row;
 
+pub(crate) use bundle::{Bundle, BundleVersion, BundleWish, RollbackWish};
 pub(crate) use call::{Call, CallWish};
 pub(crate) use document::{
     Key, Limit, LimitWish, PolicyDocument, PolicyWish, Server, ServerWish, User, UserWish,

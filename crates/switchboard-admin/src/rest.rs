@@ -18,9 +18,6 @@ use crate::desk::{Desk, Version};
 use crate::fault::Fault;
 use crate::rest::route::{Call, Reply, Route};
 
-/// The largest body: as with GraphQL.
-const BODY_BYTES: usize = 4 * 1024 * 1024;
-
 pub(crate) struct Rest {
     routes: Vec<Route>,
     openapi: Value,
@@ -120,11 +117,11 @@ fn read(route: &Route, request: &Request<Bytes>) -> Result<Value, Refusal> {
             detail: "`Content-Type` has to be `application/json`".to_owned(),
         });
     }
-    if BODY_BYTES < request.body().len() {
+    if route.body_limit < request.body().len() {
         return Err(Refusal {
             status: StatusCode::PAYLOAD_TOO_LARGE,
             code: "LIMIT_EXCEEDED",
-            detail: format!("the body has more than {BODY_BYTES} bytes"),
+            detail: format!("the body has more than {} bytes", route.body_limit),
         });
     }
     if request.body().is_empty() {

@@ -45,6 +45,8 @@ pub const ALIASES: &[Alias] = &[
     alias("REGION_NAME", "auth.cognito.region"),
     alias("JWKS_CACHE_TTL", "auth.cognito.jwks_ttl"),
     alias("INITIALIZE_TABLES", "store.dynamodb.initialize_tables"),
+    alias("FUNCT_BUCKET_NAME", "blobs.s3.bucket"),
+    alias("MCP_CONFIG_FILE", "bundles.configuration"),
 ];
 
 const fn alias(variable: &'static str, key: &'static str) -> Alias {
@@ -71,6 +73,7 @@ pub fn inherited(
     let wants_cognito = reading.provider();
     reading.cognito(wants_cognito);
     reading.tables();
+    reading.packages();
     if reading.errors.is_empty() { Ok(reading.found) } else { Err(reading.errors) }
 }
 
@@ -252,6 +255,20 @@ impl<'a> Reading<'a> {
             Some("true" | "1" | "yes" | "on") => self.set("INITIALIZE_TABLES", "true"),
             Some("false" | "0" | "no" | "off") => self.set("INITIALIZE_TABLES", "false"),
             Some(_) => self.wrong("INITIALIZE_TABLES", "it has to be `true` or `false`"),
+        }
+    }
+
+    /// Where packages are, and what is in them.
+    fn packages(&mut self) {
+        if let Some(path) = self.open("MCP_CONFIG_FILE") {
+            self.set("MCP_CONFIG_FILE", path);
+        }
+        // A bucket of the environment is not mixed with a place that the configuration has.
+        let bucket = self.find("FUNCT_BUCKET_NAME").filter(|_| !(self.is_given)("blobs"));
+        let Some(bucket) = bucket else { return };
+        self.set("FUNCT_BUCKET_NAME", bucket);
+        if let Some(region) = self.find("REGION_NAME") {
+            self.mean("REGION_NAME", "blobs.s3.region", region);
         }
     }
 }

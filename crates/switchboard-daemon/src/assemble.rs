@@ -38,12 +38,12 @@ pub(crate) struct Assembled {
     pub gateway: Arc<Gateway>,
     pub spawner: Spawner,
     pub environment: Environment,
-    pub bundles: Bundles,
+    pub bundles: Arc<Bundles>,
 }
 
 pub(crate) async fn assemble(
     around: &Around<'_>,
-    middle: &Middle,
+    (middle, kept): (&Middle, Option<&Kept>),
     guard: Option<GuardCommand>,
 ) -> Result<Assembled, StartProblem> {
     let Around { paths, sources, config, metrics } = around;
@@ -79,7 +79,8 @@ pub(crate) async fn assemble(
         tasks: TaskTracker::new(),
         events: Arc::clone(&report) as _,
     };
-    let bundles = Bundles::new(&paths.state, sources.directory(), &environment, &sources.variables);
+    let places = (&*paths.state, sources.directory());
+    let bundles = Arc::new(Bundles::new(places, kept.cloned(), &environment, &sources.variables));
     let behind = (Arc::clone(&gateway), middle.access(&tenant));
     let grace = config.daemon.drain.as_duration();
     let fleet = Fleet::new(behind, environment.clone(), report, grace);

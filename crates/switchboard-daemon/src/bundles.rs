@@ -1,58 +1,106 @@
-//! The bundles of the configuration: read, checked, and made upstreams among the others.
+//! Bundles: read, checked, and made upstreams among the others. Those of the configuration and those
+//! that were pushed are served alike; of one name, it is the configuration's.
 //!
 //! What cannot be served changes nothing: where an older version is served, that goes on, and where
 //! there is none, the upstream is there and says what is wrong.
 
+mod file;
+mod jobs;
+mod origin;
+mod pushed;
+mod rows;
 mod trial;
+mod workshop;
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
+use switchboard_core::store::StoreError;
 use switchboard_core::{Lists, Tenant};
-#[cfg(feature = "wasm")]
-use switchboard_function::Wasm;
 use switchboard_function::{
-    Archive, Bundle, BundleConfig, BundlesConfig, Digest, Manifest, ManifestError, Packages,
-    Python, PythonConfig, Runtime, Serving, Shelf, SigningKeys, Source, Stamp, Version,
+    Archive, BundleConfig, BundlesConfig, Digest, Manifest, SigningKeys, Source,
 };
 use switchboard_process::StderrRing;
-use switchboard_upstream::{Environment, EraChoice, InsideConfig, Remark, Settings, StartPolicy};
+use switchboard_store::blob::S3Config;
+use switchboard_upstream::{Environment, InsideConfig, Remark, Settings};
+use tokio::time::Instant;
 
+use self::origin::{Finder, Mark, Origin};
+use self::pushed::Seen;
+use self::workshop::{Made, Order, Unmade, Workshop, around};
 use crate::config::Config;
+use crate::keep::Kept;
 use crate::plan::{Plan, PlannedUpstream};
 
+pub(crate) use self::file::packages;
+pub(crate) use self::pushed::definition;
 pub use self::trial::Trial;
 
-/// Bundles, and what they are made with.
+/// Bundles of all tenants, and what they are made with.
 pub(crate) struct Bundles {
-    shelf: Shelf,
-    environment: Environment,
-    /// The directory of workers' programs.
-    programs: PathBuf,
     /// What paths in the configuration are relative to.
     base: PathBuf,
-    variables: BTreeMap<String, String>,
-    loaded: Mutex<HashMap<String, Loaded>>,
-    /// What takes long, by what it is about.
-    jobs: Arc<Mutex<HashMap<Digest, Job>>>,
-    /// The Python that was found, and for which configuration.
-    python: tokio::sync::Mutex<Option<(BundlesConfig, Python)>>,
+    /// Where bundles are that were pushed, if anything is kept.
+    kept: Option<Kept>,
+    finder: Finder,
+    own: Workshop,
+    others: Workshop,
+    /// As it was last read.
+    terms: Mutex<Terms>,
+    loaded: Mutex<HashMap<Key, Loaded>>,
+    /// What the store was last seen to have.
+    seen: Seen,
+    /// When what is far was last looked at.
+    looked: Round,
+    /// When the store was last asked.
+    asked: Round,
     /// Versions that nobody serves any more were cleared away.
     is_swept: AtomicBool,
-    #[cfg(feature = "wasm")]
-    wasm: tokio::sync::OnceCell<Result<Wasm, String>>,
 }
 
-/// How it stands with something that takes long.
-enum Job {
-    UnderWay,
-    /// Nobody was told yet.
-    Ended(Result<(), String>),
-    Failed(String),
+/// Whose bundle, and its name.
+type Key = (Tenant, String);
+
+/// What of the configuration bundles are made with.
+#[derive(Clone, Default)]
+struct Terms {
+    bundles: BundlesConfig,
+    s3: Option<S3Config>,
+}
+
+/// A bundle that somebody wants to be served.
+#[derive(Clone)]
+struct Wanted {
+    config: BundleConfig,
+    origin: Origin,
+    /// How often its row was written, where it has one.
+    revision: i64,
+    /// What is in it, where the store says that of a package of the older engine's shape.
+    configuration: Option<String>,
+}
+
+/// Something that is done again after a while.
+struct Round(Mutex<Instant>);
+
+impl Default for Round {
+    fn default() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+}
+
+impl Round {
+    fn is_due(&self, every: Duration) -> bool {
+        let mut done = self.0.lock().expect("no one panics holding it");
+        let is_due = done.elapsed() >= every;
+        if is_due {
+            *done = Instant::now();
+        }
+        is_due
+    }
 }
 
 /// How long a version is kept that nobody serves: a daemon that makes room for us may still have calls.
@@ -61,32 +109,13 @@ const KEPT: Duration = Duration::from_hours(24);
 /// How long a bundle is waited for that needs something done first: a daemon is to be up soon.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Under which condition a component is known to be compiled.
-const COMPILED: &str = concat!("component ", env!("CARGO_PKG_VERSION"));
-
-/// What became of a job, if it was ever begun: `Some(None)` while it is under way. One that was never
-/// begun is begun by whoever asks.
-#[expect(clippy::option_option, reason = "never begun, under way, and ended are three things")]
-fn settled(jobs: &mut HashMap<Digest, Job>, key: Digest) -> Option<Option<Result<(), String>>> {
-    let (now, outcome) = match jobs.remove(&key) {
-        None => (Some(Job::UnderWay), None),
-        Some(Job::UnderWay) => (Some(Job::UnderWay), Some(None)),
-        Some(Job::Ended(Ok(()))) => (None, Some(Some(Ok(())))),
-        Some(Job::Ended(Err(cause)) | Job::Failed(cause)) => {
-            (Some(Job::Failed(cause.clone())), Some(Some(Err(cause))))
-        }
-    };
-    if let Some(now) = now {
-        jobs.insert(key, now);
-    }
-    outcome
-}
+/// The same where somebody pushes it.
+const PUSH_PATIENCE: Duration = Duration::from_secs(50);
 
 /// A bundle as it was last read.
 struct Loaded {
-    config: BundleConfig,
-    source: Source,
-    stamp: Stamp,
+    wanted: Wanted,
+    mark: Mark,
     digest: Option<Digest>,
     /// What it was made with beside its configuration.
     conditions: String,
@@ -97,316 +126,14 @@ struct Loaded {
 
 impl Loaded {
     /// Whether nothing of it would be otherwise if it were read again.
-    fn is_still(&self, config: &BundleConfig, stamp: &Stamp, conditions: &str) -> bool {
+    fn is_still(&self, wanted: &Wanted, mark: &Mark, conditions: &str) -> bool {
         let is_served = self.settings.is_some() && self.remark.said().is_none();
-        let is_same = (&self.config, &self.stamp, &*self.conditions) == (config, stamp, conditions);
-        is_served && is_same
-    }
-}
-
-impl Bundles {
-    pub(crate) fn new(
-        state: &Path,
-        base: &Path,
-        environment: &Environment,
-        variables: &BTreeMap<String, String>,
-    ) -> Self {
-        let directory = state.join("bundles");
-        Self {
-            shelf: Shelf::new(directory.join("versions")),
-            environment: environment.clone(),
-            programs: directory.join("programs"),
-            base: base.to_path_buf(),
-            variables: variables.clone(),
-            loaded: Mutex::default(),
-            jobs: Arc::default(),
-            python: tokio::sync::Mutex::default(),
-            is_swept: AtomicBool::new(false),
-            #[cfg(feature = "wasm")]
-            wasm: tokio::sync::OnceCell::new(),
-        }
+        let own = &self.wanted;
+        let is_same = own.config == wanted.config && own.configuration == wanted.configuration;
+        let is_same = is_same && (&self.mark, &*self.conditions) == (mark, conditions);
+        is_served && is_same && *mark != Mark::Unknown
     }
 
-    /// Adds the bundles of `config` to `plan`, those that changed in their new version.
-    pub(crate) async fn join(&self, config: &Config, plan: &mut Plan) {
-        let wanted: Vec<_> = config.bundle.iter().filter(|(_, bundle)| !bundle.disabled).collect();
-        if !wanted.is_empty() {
-            let python = self.python(&config.bundles).await;
-            let (python, with) = (python.as_ref().map_err(String::as_str), &config.bundles);
-            let loading =
-                wanted.iter().map(|(name, bundle)| self.load(name, bundle, (python, with)));
-            futures_util::future::join_all(loading).await;
-        }
-        self.sweep().await;
-        let mut loaded = self.loaded.lock().expect("no one panics holding it");
-        loaded.retain(|name, _| wanted.iter().any(|(wanted, _)| *wanted == name));
-        for (name, bundle) in &mut *loaded {
-            let settings = bundle.settings.clone().unwrap_or_else(|| bundle.broken(name));
-            let planned = PlannedUpstream { settings, from: None };
-            plan.upstreams.insert(name.clone(), planned);
-        }
-    }
-
-    /// Whether some source looks otherwise than when it was read. Blocks.
-    pub(crate) fn have_changed(&self) -> bool {
-        let seen: Vec<_> = {
-            let loaded = self.loaded.lock().expect("no one panics holding it");
-            loaded.values().map(|it| (it.source.clone(), it.stamp.clone())).collect()
-        };
-        let jobs = self.jobs.lock().expect("no one panics holding it");
-        let is_done = jobs.values().any(|it| matches!(it, Job::Ended(_)));
-        drop(jobs);
-        is_done || seen.iter().any(|(source, stamp)| source.stamp() != *stamp)
-    }
-
-    /// Clears away what earlier daemons served. Once: what this one served before may have calls.
-    async fn sweep(&self) {
-        if self.is_swept.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let kept: Vec<Digest> = {
-            let loaded = self.loaded.lock().expect("no one panics holding it");
-            loaded.values().filter_map(|it| it.digest).collect()
-        };
-        let shelf = self.shelf.clone();
-        let swept = tokio::task::spawn_blocking(move || shelf.sweep(|it| kept.contains(it), KEPT));
-        if let Err(error) = swept.await.expect("it does not panic") {
-            tracing::warn!(%error, "old versions of bundles are left");
-        }
-    }
-
-    async fn python(&self, config: &BundlesConfig) -> Result<Python, String> {
-        let mut known = self.python.lock().await;
-        if let Some((_, python)) = known.as_ref().filter(|(of, _)| of == config) {
-            return Ok(python.clone());
-        }
-        let python = self.find_python(config).await?;
-        *known = Some((config.clone(), python.clone()));
-        Ok(python)
-    }
-
-    async fn find_python(&self, config: &BundlesConfig) -> Result<Python, String> {
-        let Environment { spawner, tasks, child_variables, guard, .. } = &self.environment;
-        let python = PythonConfig {
-            interpreter: config.python.clone(),
-            directory: self.programs.clone(),
-            environment: child_variables.clone(),
-            isolation: config.sandbox,
-            index: config.index.clone(),
-            guard: guard.clone(),
-        };
-        Python::find(python, spawner.clone(), tasks.clone()).await
-    }
-
-    /// Reads one bundle, and keeps what it is now, or what it was where it cannot be served.
-    async fn load(
-        &self,
-        name: &str,
-        config: &BundleConfig,
-        (python, with): (Result<&Python, &str>, &BundlesConfig),
-    ) {
-        let source = Source::new(self.base.join(&config.source));
-        // Looked at before it is read: what changes meanwhile is seen the next time.
-        let stamp = {
-            let source = source.clone();
-            let looking = tokio::task::spawn_blocking(move || source.stamp());
-            looking.await.expect("looking does not panic")
-        };
-        let conditions = conditions(python, with);
-        let old = {
-            let mut loaded = self.loaded.lock().expect("no one panics holding it");
-            if loaded.get(name).is_some_and(|old| old.is_still(config, &stamp, &conditions)) {
-                return;
-            }
-            loaded.remove(name)
-        };
-        let read = {
-            let (source, shelf, with) = (source.clone(), self.shelf.clone(), with.clone());
-            let reading = tokio::task::spawn_blocking(move || read(&source, &shelf, &with));
-            reading.await.expect("reading a bundle does not panic")
-        };
-        let digest = read.as_ref().ok().map(|content| content.version.digest);
-        let digest = digest.or_else(|| old.as_ref()?.digest);
-        let remark = old.as_ref().map(|old| old.remark.clone()).unwrap_or_default();
-        let made = match read {
-            Ok(content) => self.make(name, config, (content, python), &remark).await,
-            Err(problem) => Err(problem),
-        };
-        let settings = match made {
-            Ok(settings) => {
-                remark.clear();
-                Some(settings)
-            }
-            Err(problem) => {
-                tracing::warn!(bundle = name, problem, "a bundle cannot be served");
-                let is_old = old.as_ref().is_some_and(|old| old.settings.is_some());
-                remark.say(match is_old {
-                    true => format!("what is there now cannot be served: {problem}"),
-                    false => problem,
-                });
-                old.and_then(|old| old.settings)
-            }
-        };
-        let config = config.clone();
-        let loaded = Loaded { config, source, stamp, digest, conditions, settings, remark };
-        let mut all = self.loaded.lock().expect("no one panics holding it");
-        all.insert(name.to_owned(), loaded);
-    }
-
-    async fn make(
-        &self,
-        name: &str,
-        config: &BundleConfig,
-        (content, python): (Content, Result<&Python, &str>),
-        remark: &Remark,
-    ) -> Result<Settings, String> {
-        let manifest = manifest(&content, python).await?;
-        let Content { archive, version } = content;
-        let mut problems = manifest.ungranted(&config.grants);
-        let settings = manifest.settle(&config.settings).unwrap_or_else(|more| {
-            problems.extend(more);
-            serde_json::Map::new()
-        });
-        if !problems.is_empty() {
-            return Err(problems.join("; "));
-        }
-        let is_python = matches!(manifest.runtime, Runtime::Python { .. });
-        let conditions = match python {
-            Ok(python) if is_python => python.conditions(),
-            Err(problem) if is_python => return Err(problem.to_owned()),
-            _ => COMPILED.to_owned(),
-        };
-        let packages = python.ok().and_then(|it| Some((it, it.packages(&manifest, &archive)?)));
-        let packages = match packages {
-            Some((python, packages)) => Some(self.installed(python, packages).await?),
-            None => None,
-        };
-        let identity = identity(&archive, (config, &conditions), &settings);
-        let is_older = manifest.is_older;
-        let serving = Serving {
-            name: name.to_owned(),
-            tenant: Tenant::default(),
-            version,
-            manifest: Arc::new(manifest),
-            settings,
-            environment: self.granted(config),
-            grants: config.grants.clone(),
-            packages,
-        };
-        let shelved = serving.version.clone();
-        let bundle = match python {
-            Ok(python) if is_python => {
-                let made = Bundle::in_python(serving, python).await;
-                made.map_err(|error| error.to_string())?
-            }
-            _ => self.component(serving).await?,
-        };
-        self.verify(&bundle, &shelved, &conditions).await?;
-        let inside = InsideConfig {
-            kind: bundle.kind(),
-            identity,
-            lists: Arc::clone(bundle.lists()),
-            log: bundle.log().clone(),
-            version: version_name(&archive, bundle.manifest()),
-            peer: bundle,
-            remark: remark.clone(),
-        };
-        let prefix = config.prefix.clone().or_else(|| is_older.then(String::new));
-        Ok(Settings { prefix, ..around(inside, config) })
-    }
-
-    /// Where packages are, once they are installed.
-    async fn installed(&self, python: &Python, packages: Packages) -> Result<PathBuf, String> {
-        let directory = packages.directory.clone();
-        if !packages.are_there() {
-            let python = python.clone();
-            let key = packages.digest;
-            let work = async move { python.install(&packages).await };
-            self.finished(key, "its packages are being installed", work).await?;
-        }
-        Ok(directory)
-    }
-
-    /// Has something done that may take long, for which nobody waits long: where it is not done soon, it
-    /// goes on, and the bundle is looked at again when it has ended.
-    async fn finished(
-        &self,
-        key: Digest,
-        what: &str,
-        work: impl Future<Output = Result<(), String>> + Send + 'static,
-    ) -> Result<(), String> {
-        let jobs = || self.jobs.lock().expect("no one panics holding it");
-        if let Some(outcome) = settled(&mut jobs(), key) {
-            return outcome.unwrap_or_else(|| Err(what.to_owned()));
-        }
-        let own = Arc::clone(&self.jobs);
-        let working = self.environment.tasks.spawn(async move {
-            let outcome = work.await;
-            let mut jobs = own.lock().expect("no one panics holding it");
-            jobs.insert(key, Job::Ended(outcome));
-        });
-        // Where it is not done, or fell over, it is said to be under way.
-        let _ = tokio::time::timeout(PATIENCE, working).await;
-        let outcome = settled(&mut jobs(), key).flatten();
-        outcome.unwrap_or_else(|| Err(what.to_owned()))
-    }
-
-    #[cfg(feature = "wasm")]
-    async fn component(&self, serving: Serving) -> Result<Arc<Bundle>, String> {
-        let wasm = self.wasm.get_or_init(|| async {
-            let (guard, directory) = (self.environment.guard.clone(), self.programs.clone());
-            let opening = move || Wasm::new(guard, &directory, crate::clock::now);
-            tokio::task::spawn_blocking(opening).await.expect("opening does not panic")
-        });
-        let wasm = wasm.await.as_ref().map_err(String::clone)?;
-        let (manifest, version) = (Arc::clone(&serving.manifest), serving.version.clone());
-        if !self.shelf.is_verified(&version, COMPILED) {
-            let (own, shelved) = (wasm.clone(), version.clone());
-            let work = async move { own.compile(&manifest, &shelved).await };
-            self.finished(version.digest, "its component is being compiled", work).await?;
-        }
-        Bundle::in_wasm(serving, wasm).await
-    }
-
-    #[cfg(not(feature = "wasm"))]
-    #[expect(clippy::unused_async, reason = "as the other one")]
-    async fn component(&self, _: Serving) -> Result<Arc<Bundle>, String> {
-        Err("this build runs no WebAssembly: it was made without `--features full`".to_owned())
-    }
-
-    /// Has what failed be tried again, and Python looked for.
-    pub(crate) async fn forget(&self) {
-        *self.python.lock().await = None;
-        let mut jobs = self.jobs.lock().expect("no one panics holding it");
-        jobs.retain(|_, job| !matches!(job, Job::Failed(_)));
-    }
-
-    /// Has its code loaded once, which tells what a manifest cannot.
-    async fn verify(
-        &self,
-        bundle: &Bundle,
-        version: &Version,
-        conditions: &str,
-    ) -> Result<(), String> {
-        if self.shelf.is_verified(version, conditions) {
-            return Ok(());
-        }
-        let problems = bundle.verify().await;
-        if !problems.is_empty() {
-            return Err(problems.join("; "));
-        }
-        self.shelf.verified(version, conditions).map_err(|error| error.to_string())
-    }
-
-    /// The variables that a bundle gets.
-    fn granted(&self, config: &BundleConfig) -> BTreeMap<String, OsString> {
-        let names = config.grants.environment.iter();
-        let value = |name: &String| Some((name.clone(), self.variables.get(name)?.into()));
-        names.filter_map(value).collect()
-    }
-}
-
-impl Loaded {
     /// What stands for a bundle of which no version can be served.
     fn broken(&self, name: &str) -> Settings {
         let inside = InsideConfig {
@@ -418,67 +145,305 @@ impl Loaded {
             version: String::new(),
             remark: self.remark.clone(),
         };
-        around(inside, &self.config)
+        around(inside, &self.wanted.config)
     }
 }
 
-/// What was read of a bundle.
-struct Content {
-    archive: Archive,
-    version: Version,
+/// What was found out about a bundle that is to be kept.
+pub(crate) struct Judged {
+    pub digest: Digest,
+    pub manifest: Arc<Manifest>,
 }
 
-fn read(source: &Source, shelf: &Shelf, config: &BundlesConfig) -> Result<Content, String> {
-    let keys = SigningKeys::parse(&config.signing_keys)
-        .map_err(|key| format!("`bundles.signing_keys` has what is no key: `{key}`"))?;
-    let archive = source.read(&config.caps(), &keys).map_err(|error| error.to_string())?;
-    let version = shelf.put(&archive).map_err(|error| error.to_string())?;
-    Ok(Content { archive, version })
+/// Why a bundle is not to be kept.
+pub(crate) enum Rejected {
+    Wrong(String),
+    /// It needs the right to start programs.
+    Spawns,
 }
 
-/// What bundles are made with beside their own configuration.
-fn conditions(python: Result<&Python, &str>, config: &BundlesConfig) -> String {
-    let python = python.map_or_else(str::to_owned, Python::conditions);
-    format!("{python} {config:?}")
-}
+impl Bundles {
+    pub(crate) fn new(
+        (state, base): (&Path, &Path),
+        kept: Option<Kept>,
+        environment: &Environment,
+        variables: &BTreeMap<String, String>,
+    ) -> Self {
+        let directory = state.join("bundles");
+        Self {
+            base: base.to_path_buf(),
+            kept,
+            finder: Finder::default(),
+            others: Workshop::for_tenants(&directory.join("tenants"), environment),
+            own: Workshop::new(&directory, environment, variables),
+            terms: Mutex::default(),
+            loaded: Mutex::default(),
+            seen: Seen::default(),
+            looked: Round::default(),
+            asked: Round::default(),
+            is_swept: AtomicBool::new(false),
+        }
+    }
 
-/// What is in it, whichever way it says so.
-async fn manifest(content: &Content, python: Result<&Python, &str>) -> Result<Manifest, String> {
-    let Content { archive, version } = content;
-    match Manifest::of(archive) {
-        Err(ManifestError::Missing) => python?.declared_manifest(archive, version).await,
-        manifest => manifest.map_err(|error| error.to_string()),
+    /// Adds the bundles of the default tenant to `plan`, those that changed in their new version.
+    pub(crate) async fn join(&self, config: &Config, plan: &mut Plan) {
+        let terms = Terms { bundles: config.bundles.clone(), s3: config.blobs.s3.clone() };
+        *self.terms.lock().expect("no one panics holding it") = terms.clone();
+        let tenant = Tenant::default();
+        let mut wanted = self.pushed(&tenant).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "which bundles were pushed cannot be told");
+            self.known_as_pushed(&tenant)
+        });
+        let is_configured = |name: &String| config.upstream.contains_key(name);
+        wanted.retain(|name, _| !is_configured(name) && !plan.upstreams.contains_key(name));
+        for (name, configuration) in &plan.packages {
+            let origin = self.package(name, config).await;
+            let (config, configuration) = (BundleConfig::default(), Some(configuration.clone()));
+            wanted.insert(name.clone(), Wanted { config, origin, configuration, revision: 0 });
+        }
+        for (name, bundle) in &config.bundle {
+            let origin = self.finder.find(&bundle.source, &self.base, terms.s3.as_ref()).await;
+            let config = bundle.clone();
+            wanted
+                .insert(name.clone(), Wanted { config, origin, configuration: None, revision: 0 });
+        }
+        self.load_all(&tenant, wanted, &terms).await;
+        self.sweep().await;
+        self.add(&tenant, plan);
+    }
+
+    /// Where a package is that `bundles.configuration` names.
+    async fn package(&self, name: &str, config: &Config) -> Origin {
+        let file = config.bundles.configuration.as_deref().unwrap_or(Path::new(""));
+        let beside = self.base.join(file.parent().unwrap_or(Path::new("")));
+        let places = [beside.join(name), beside.join(format!("{name}.zip"))];
+        if let Some(place) = places.iter().find(|place| place.exists()) {
+            return Origin::Here(Source::new(place.clone()));
+        }
+        match &self.kept {
+            Some(kept) => {
+                let key = format!("{name}.zip");
+                Origin::Object { bucket: Arc::clone(&kept.blobs), address: key.clone(), key }
+            }
+            None => Origin::Nowhere(format!("there is no `{}`", places[1].display())),
+        }
+    }
+
+    /// Adds the bundles of another tenant to `plan`.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read; nothing was changed then.
+    pub(crate) async fn join_tenant(
+        &self,
+        tenant: &Tenant,
+        plan: &mut Plan,
+    ) -> Result<(), StoreError> {
+        let mut wanted = self.pushed(tenant).await?;
+        wanted.retain(|name, _| !plan.upstreams.contains_key(name));
+        let terms = self.terms();
+        self.load_all(tenant, wanted, &terms).await;
+        self.add(tenant, plan);
+        Ok(())
+    }
+
+    /// Forgets the bundles of a tenant that is not served any more.
+    pub(crate) fn leave(&self, tenant: &Tenant) {
+        self.loaded().retain(|(own, _), _| own != tenant);
+        self.seen.forget(tenant);
+    }
+
+    /// Whether some source of the default tenant looks otherwise than when it was read, or something
+    /// was done that a bundle waited for.
+    pub(crate) async fn have_changed(&self) -> bool {
+        if self.own.jobs().have_ended() || self.others.jobs().have_ended() {
+            return true;
+        }
+        let looks_far = self.looked.is_due(self.terms().bundles.refresh_remote.as_duration());
+        let seen: Vec<_> = {
+            let loaded = self.loaded();
+            let near = loaded.values().filter(|it| looks_far || !it.wanted.origin.is_far());
+            near.map(|it| (it.wanted.origin.clone(), it.mark.clone())).collect()
+        };
+        for (origin, mark) in seen {
+            let now = origin.look().await;
+            if now != mark && now != Mark::Unknown {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The tenants of which something could not be served when it was last tried.
+    pub(crate) fn troubled(&self) -> Vec<Tenant> {
+        let loaded = self.loaded();
+        let troubled = loaded.iter().filter(|(_, it)| it.remark.said().is_some());
+        let mut tenants: Vec<_> = troubled.map(|((tenant, _), _)| tenant.clone()).collect();
+        tenants.sort();
+        tenants.dedup();
+        tenants
+    }
+
+    /// Has what failed be tried again, and Python looked for.
+    pub(crate) async fn forget(&self) {
+        self.own.forget().await;
+        self.others.forget().await;
+    }
+
+    /// Whether a bundle could be served, without serving it.
+    pub(crate) async fn judge(
+        &self,
+        (tenant, name): (&Tenant, &str),
+        config: &BundleConfig,
+        (content, signature): (Bytes, Option<&str>),
+        may_spawn: bool,
+    ) -> Result<Judged, Rejected> {
+        let terms = self.terms();
+        let with = &terms.bundles;
+        let keys = signing_keys(with).map_err(Rejected::Wrong)?;
+        let (caps, signature) = (with.caps(), signature.map(str::to_owned));
+        let reading = tokio::task::spawn_blocking(move || {
+            Archive::signed(&content, ("signature", signature.as_deref()), &caps, &keys)
+        });
+        let archive = reading.await.expect("reading does not panic");
+        let archive = archive.map_err(|error| Rejected::Wrong(error.to_string()))?;
+        let digest = archive.digest();
+        let workshop = self.workshop(tenant);
+        let content = workshop.unpack(archive).await.map_err(Rejected::Wrong)?;
+        let patience = PUSH_PATIENCE;
+        let order = Order { tenant, name, config, with, patience, may_spawn, configuration: None };
+        match Box::pin(workshop.make(order, content, &Remark::default())).await {
+            Ok(Made { manifest, .. }) => Ok(Judged { digest, manifest }),
+            Err(Unmade::Wrong(problem)) => Err(Rejected::Wrong(problem)),
+            Err(Unmade::Spawns) => Err(Rejected::Spawns),
+        }
+    }
+
+    /// Whether the store is to be asked again what was pushed.
+    pub(crate) fn is_time_to_ask(&self, every: Duration) -> bool {
+        self.asked.is_due(every)
+    }
+
+    /// How many bytes an archive may have.
+    pub(crate) fn package_limit(&self) -> u64 {
+        self.terms().bundles.packed.bytes()
+    }
+
+    /// Clears away what earlier daemons served. Once: what this one served before may have calls.
+    async fn sweep(&self) {
+        if self.is_swept.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let kept: Vec<Digest> = self.loaded().values().filter_map(|it| it.digest).collect();
+        for workshop in [&self.own, &self.others] {
+            let (shelf, kept) = (workshop.shelf().clone(), kept.clone());
+            let sweeping =
+                tokio::task::spawn_blocking(move || shelf.sweep(|it| kept.contains(it), KEPT));
+            if let Err(error) = sweeping.await.expect("it does not panic") {
+                tracing::warn!(%error, "old versions of bundles are left");
+            }
+        }
+    }
+
+    /// Reads the bundles that are wanted of a tenant; others that it had are forgotten.
+    async fn load_all(&self, tenant: &Tenant, wanted: BTreeMap<String, Wanted>, terms: &Terms) {
+        let is_wanted = |name: &String| wanted.get(name).is_some_and(|it| !it.config.disabled);
+        self.loaded().retain(|(own, name), _| own != tenant || is_wanted(name));
+        let used = wanted.into_iter().filter(|(_, it)| !it.config.disabled);
+        let loading = used.map(|(name, wanted)| self.load((tenant.clone(), name), wanted, terms));
+        futures_util::future::join_all(loading).await;
+    }
+
+    fn add(&self, tenant: &Tenant, plan: &mut Plan) {
+        for ((own, name), bundle) in &*self.loaded() {
+            if own == tenant {
+                let settings = bundle.settings.clone().unwrap_or_else(|| bundle.broken(name));
+                plan.upstreams.insert(name.clone(), PlannedUpstream { settings, from: None });
+            }
+        }
+    }
+
+    /// Reads one bundle, and keeps what it is now, or what it was where it cannot be served.
+    async fn load(&self, key: Key, wanted: Wanted, terms: &Terms) {
+        let (tenant, name) = (&key.0, &key.1);
+        // Looked at before it is read: what changes meanwhile is seen the next time.
+        let mark = wanted.origin.look().await;
+        let workshop = self.workshop(tenant);
+        let conditions = workshop.conditions(&terms.bundles).await;
+        let old = {
+            let mut loaded = self.loaded();
+            if loaded.get(&key).is_some_and(|old| old.is_still(&wanted, &mark, &conditions)) {
+                return;
+            }
+            loaded.remove(&key)
+        };
+        let remark = old.as_ref().map(|old| old.remark.clone()).unwrap_or_default();
+        let with = &terms.bundles;
+        let order = Order {
+            tenant,
+            name,
+            config: &wanted.config,
+            with,
+            patience: PATIENCE,
+            may_spawn: true,
+            configuration: wanted.configuration.as_deref(),
+        };
+        let (digest, made) = read_and_make(workshop, order, &wanted.origin, &remark).await;
+        let digest = digest.or_else(|| old.as_ref()?.digest);
+        let settings = match made {
+            Ok(made) => {
+                remark.clear();
+                Some(made.settings)
+            }
+            Err(problem) => {
+                tracing::warn!(bundle = name, %tenant, problem, "a bundle cannot be served");
+                let is_old = old.as_ref().is_some_and(|old| old.settings.is_some());
+                remark.say(match is_old {
+                    true => format!("what is there now cannot be served: {problem}"),
+                    false => problem,
+                });
+                old.and_then(|old| old.settings)
+            }
+        };
+        let loaded = Loaded { wanted, mark, digest, conditions, settings, remark };
+        self.loaded().insert(key, loaded);
+    }
+
+    fn workshop(&self, tenant: &Tenant) -> &Workshop {
+        if tenant.is_default() { &self.own } else { &self.others }
+    }
+
+    fn terms(&self) -> Terms {
+        self.terms.lock().expect("no one panics holding it").clone()
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, HashMap<Key, Loaded>> {
+        self.loaded.lock().expect("no one panics holding it")
     }
 }
 
-/// What makes it another upstream: its content, and what it is started with.
-fn identity(
-    archive: &Archive,
-    (config, conditions): (&BundleConfig, &str),
-    settings: &serde_json::Map<String, serde_json::Value>,
-) -> String {
-    let with = serde_json::json!([settings, config.grants, conditions]).to_string();
-    format!("{} {}", archive.digest(), Digest::of(with.as_bytes()))
-}
-
-/// What people call the version: as it says itself, and so much of its digest as tells it apart.
-fn version_name(archive: &Archive, manifest: &Manifest) -> String {
-    let digest = archive.digest().short();
-    match &manifest.version {
-        Some(version) => format!("{version} ({digest})"),
-        None => digest,
+/// The digest of what was read, if it was, and what was made of it.
+async fn read_and_make(
+    workshop: &Workshop,
+    order: Order<'_>,
+    origin: &Origin,
+    remark: &Remark,
+) -> (Option<Digest>, Result<Made, String>) {
+    let read = async {
+        let keys = signing_keys(order.with)?;
+        workshop.unpack(origin.read(order.with.caps(), keys).await?).await
+    };
+    match read.await {
+        Ok(content) => {
+            let digest = content.version.digest;
+            let made = Box::pin(workshop.make(order, content, remark)).await;
+            (Some(digest), made.map_err(|unmade| unmade.to_string()))
+        }
+        Err(problem) => (None, Err(problem)),
     }
 }
 
-/// The upstream that a bundle is. The time of a call is a matter of the bundle's own limits.
-fn around(inside: InsideConfig, config: &BundleConfig) -> Settings {
-    Settings {
-        inside: Some(inside),
-        era: EraChoice::Modern,
-        start: StartPolicy::Eager,
-        optional: config.optional,
-        timeout: switchboard_config::TimeSpan::from_mins(61),
-        timeout_total: switchboard_config::TimeSpan::from_mins(61),
-        ..Settings::default()
-    }
+fn signing_keys(with: &BundlesConfig) -> Result<SigningKeys, String> {
+    SigningKeys::parse(&with.signing_keys)
+        .map_err(|key| format!("`bundles.signing_keys` has what is no key: `{key}`"))
 }

@@ -19,9 +19,9 @@ use crate::outside::owner;
 use crate::problem::StartProblem;
 use crate::records;
 
-/// The longest command: a request of REST, which takes 4 MiB, with its text escaped. Only the user of
-/// the daemon can send any.
-const COMMAND_LIMIT: u64 = 8 << 20;
+/// The longest command: a request of REST with the largest archive in it. Only the user of the daemon
+/// can send any.
+const COMMAND_LIMIT: u64 = 1_400 << 20;
 
 /// How long a command may take to come. Who connects has one, so silence is a place taken.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -38,8 +38,8 @@ pub(crate) struct Daemon {
     pub sources: Sources,
     pub gateway: Arc<Gateway>,
     pub fleet: Arc<Fleet>,
-    /// Those of the configuration.
-    pub bundles: Bundles,
+    /// Those of all tenants.
+    pub bundles: Arc<Bundles>,
     /// All but the default one; known once there are listeners.
     pub tenants: OnceLock<Arc<Tenants>>,
     /// The management surface; there once there are listeners.
@@ -100,6 +100,7 @@ impl Daemon {
             metrics: self.metrics.clone(),
             middle: Arc::clone(&self.middle),
             kept: self.kept.clone(),
+            bundles: Arc::clone(&self.bundles),
             front: Arc::clone(front),
             list_wait: self.started_with.daemon.list_wait.as_duration(),
             drain: self.started_with.daemon.drain.as_duration(),

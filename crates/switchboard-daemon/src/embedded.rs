@@ -36,7 +36,7 @@ pub async fn run_embedded(launch: Launch) -> Result<(), StartProblem> {
     let middle = Middle::new(&config, sources.directory(), seal, None)?;
     let around = Around { paths: &paths, sources: &sources, config: &config, metrics: &metrics };
     let Assembled { fleet, gateway, spawner, bundles, .. } =
-        assemble(&around, &middle, guard).await?;
+        assemble(&around, (&middle, None), guard).await?;
     bundles.join(&config, &mut wanted).await;
     fleet.apply(&wanted, config.daemon.list_wait.as_duration());
     on_ready(&Ready { address: "stdio".to_owned(), pid: std::process::id() });

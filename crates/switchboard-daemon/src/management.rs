@@ -7,18 +7,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use switchboard_admin::{
-    CacheFacts, Checked, Document, ExplainWish, Explained, Facts, LoginChange, LoginChanged,
-    Moment, Offer, Operations, Refused, ServerPhase, ServerState, UserChange,
+    CacheFacts, Checked, Document, ExplainWish, Explained, Facts, Inspected, LoginChange,
+    LoginChanged, Moment, Offer, Operations, Package, Refused, ServerPhase, ServerState,
+    UserChange,
 };
 use switchboard_auth::{ApiKeyError, ChangedUser, NewKey, NewUser, UserError};
 use switchboard_client::control::UpstreamStatus;
 use switchboard_core::limit::{LimitSettings, Rules};
 use switchboard_core::store::StoreError;
 use switchboard_core::{Area, Gateway, Kind, Principal, Tenant};
+use switchboard_function::FunctionKind;
 use switchboard_policy::Text;
 use switchboard_upstream::{Environment, Events, Settings, Status, Upstream};
 use tokio::sync::Notify;
 
+use crate::bundles::{self, Judged, Rejected};
 use crate::clock::now;
 use crate::daemon::Daemon;
 use crate::explain::explain;
@@ -163,6 +166,30 @@ impl Operations for Management {
         look_at(settings, &daemon.environment).await
     }
 
+    async fn inspect(&self, tenant: &Tenant, package: Package<'_>) -> Result<Inspected, Refused> {
+        let daemon = self.daemon()?;
+        let Package { name, content, signature, definition, may_spawn } = package;
+        let config = bundles::definition(definition).map_err(Refused::Invalid)?;
+        rules::bundle::pushed(name, &config)
+            .map_err(|mistake| Refused::Invalid(mistake.diagnostic.to_string()))?;
+        if tenant.is_default() && is_configured(&daemon, name) {
+            let why = format!("`{name}` stands in the configuration file, which comes first");
+            return Err(Refused::Invalid(why));
+        }
+        let judged = daemon.bundles.judge((tenant, name), &config, (content, signature), may_spawn);
+        match judged.await {
+            Ok(judged) => Ok(inspected(&judged)),
+            Err(Rejected::Wrong(problem)) => {
+                Err(Refused::Invalid(format!("the bundle cannot be served: {problem}")))
+            }
+            Err(Rejected::Spawns) => Err(Refused::Forbidden("start programs".to_owned())),
+        }
+    }
+
+    fn package_limit(&self) -> u64 {
+        self.daemon().map_or(0, |daemon| daemon.bundles.package_limit())
+    }
+
     async fn explain(
         &self,
         tenant: &Tenant,
@@ -260,6 +287,10 @@ impl Operations for Management {
                         tracing::error!(%error, %tenant, "the servers of a tenant are not known");
                     }
                 }
+                // Whoever is not served has its bundles read when it is.
+                Area::Functions | Area::Settings if daemon.served_gateway(&tenant).is_some() => {
+                    renew_bundles(&daemon, &tenant).await;
+                }
                 Area::Policies | Area::Limits => {
                     if let Some(gateway) = daemon.served_gateway(&tenant)
                         && daemon.middle.learn(&daemon.kept, &tenant).await
@@ -272,6 +303,45 @@ impl Operations for Management {
         });
         // It panics nowhere, and who asked could do nothing about it.
         let _ = done.await;
+    }
+}
+
+fn inspected(judged: &Judged) -> Inspected {
+    let manifest = &judged.manifest;
+    let count = |kinds: &[FunctionKind]| {
+        manifest.functions.iter().filter(|function| kinds.contains(&function.kind)).count()
+    };
+    Inspected {
+        digest: judged.digest.to_string(),
+        version: manifest.version.clone(),
+        configuration: manifest.configuration.clone(),
+        tools: count(&[FunctionKind::Tool]),
+        resources: count(&[FunctionKind::Resource, FunctionKind::Template]),
+        prompts: count(&[FunctionKind::Prompt]),
+    }
+}
+
+/// Whether the configuration file has a bundle or an upstream of that name.
+fn is_configured(daemon: &Daemon, name: &str) -> bool {
+    let config = daemon.config.lock().expect("no one panics holding it");
+    config.upstream.contains_key(name) || config.bundle.contains_key(name)
+}
+
+/// Serves the bundles of a tenant as they were pushed.
+async fn renew_bundles(daemon: &Daemon, tenant: &Tenant) {
+    let renewed = match daemon.bundles.is_outdated(tenant).await {
+        Ok(false) => Ok(()),
+        Ok(true) if tenant.is_default() => {
+            daemon.renew_bundles().await.map_err(|problem| problem.to_string())
+        }
+        Ok(true) => match daemon.tenants.get() {
+            Some(tenants) => tenants.refresh(tenant).await.map_err(|error| error.to_string()),
+            None => Ok(()),
+        },
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(problem) = renewed {
+        tracing::error!(problem, %tenant, "what was pushed is not served");
     }
 }
 

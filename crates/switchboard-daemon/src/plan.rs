@@ -15,13 +15,15 @@ use switchboard_upstream::{
 };
 
 use crate::config::Config;
-use crate::{place, rules};
+use crate::{bundles, place, rules};
 
 /// Every upstream that is to be there.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub upstreams: BTreeMap<String, PlannedUpstream>,
     pub groups: BTreeMap<String, GroupSettings>,
+    /// What is in packages of the older engine, by their names.
+    pub packages: BTreeMap<String, String>,
     /// What was left out or adapted, and why.
     pub notes: Vec<String>,
 }
@@ -72,13 +74,29 @@ pub fn plan(
         let place = place::within(file, &format!("bundle.{name}"), &mistake.key);
         mistakes.push(mistake.diagnostic.with_place(place));
     }
-    let is_upstream = |name: &str| is_upstream(name) || config.bundle.contains_key(name);
+    if let Some(path) = &config.bundles.configuration {
+        match bundles::packages(&resolve(path, file, variables)) {
+            Ok(packages) => plan.packages = packages,
+            Err(why) => mistakes.push(unreadable(path, &why, file)),
+        }
+    }
+    let is_upstream = |name: &str| {
+        let is_bundle = config.bundle.contains_key(name) || plan.packages.contains_key(name);
+        is_bundle || is_upstream(name)
+    };
     for (name, mistake) in rules::group::check(&config.group, is_upstream) {
         let place = place::within(file, &format!("group.{name}"), &mistake.key);
         mistakes.push(mistake.diagnostic.with_place(place));
     }
     plan.groups.clone_from(&config.group);
     if mistakes.is_empty() { Ok(plan) } else { Err(mistakes) }
+}
+
+fn unreadable(path: &Path, why: &str, file: &Path) -> Diagnostic {
+    let message = format!("`bundles.configuration`: `{}` is not valid", path.display());
+    let place = place::within(file, "bundles", "configuration");
+    let hint = "an object with `tools`, `resources`, `prompts`, `module_links` and `modules`";
+    Diagnostic::new("config-invalid", message).with_cause(why).with_hint(hint).with_place(place)
 }
 
 /// Relative to the configuration file; `~/` is the home directory.

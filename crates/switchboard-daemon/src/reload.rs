@@ -71,15 +71,40 @@ impl Daemon {
                 config.bundles.refresh.as_duration()
             };
             tokio::time::sleep(refresh).await;
-            let have_changed = tokio::task::block_in_place(|| self.bundles.have_changed());
+            let have_changed = self.bundles.have_changed().await || self.were_pushed().await;
             if have_changed && let Err(problem) = self.renew_bundles().await {
                 tracing::warn!(%problem, "bundles cannot be served anew");
+            }
+            if have_changed {
+                self.renew_troubled().await;
+            }
+        }
+    }
+
+    /// Whether somebody pushed a bundle by way of another daemon. Asked as often as for policies.
+    async fn were_pushed(&self) -> bool {
+        let every = self.started_with.tenants.refresh.as_duration();
+        if !self.bundles.is_time_to_ask(every) {
+            return false;
+        }
+        self.bundles.is_outdated(&Tenant::default()).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "whether bundles were pushed cannot be told");
+            false
+        })
+    }
+
+    /// Looks again at bundles of other tenants that had to wait for something.
+    async fn renew_troubled(&self) {
+        let Some(tenants) = self.tenants.get() else { return };
+        for tenant in self.bundles.troubled().into_iter().filter(|it| !it.is_default()) {
+            if let Err(error) = tenants.refresh(&tenant).await {
+                tracing::warn!(%error, %tenant, "the bundles of a tenant cannot be served anew");
             }
         }
     }
 
     /// Reads the bundles again; everything else stays as it was last read.
-    async fn renew_bundles(&self) -> Result<(), StartProblem> {
+    pub(crate) async fn renew_bundles(&self) -> Result<(), StartProblem> {
         let _alone = self.change().await?;
         let config = self.config.lock().expect("no one panics holding it").clone();
         let file = &self.sources.file;

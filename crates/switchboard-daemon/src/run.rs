@@ -159,7 +159,7 @@ async fn build(launch: Launch, claim: Claim) -> Result<Built, StartProblem> {
     let middle = Arc::new(middle);
     let around = Around { paths: &paths, sources: &sources, config: &config, metrics: &metrics };
     let Assembled { fleet, gateway, spawner, environment, bundles } =
-        assemble(&around, &middle, guard).await?;
+        assemble(&around, (&middle, Some(&kept)), guard).await?;
     middle.learn(&kept, &Tenant::default()).await;
     let login = Arc::new(KeyLogin::new(keys));
     let identity = Arc::new(identity(&around, &kept, &environment, &login).await?);

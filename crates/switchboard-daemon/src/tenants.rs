@@ -26,6 +26,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::bundles::Bundles;
 use crate::config::TenantsConfig;
 use crate::fleet::{self, Fleet, Scoped};
 use crate::keep::Kept;
@@ -54,6 +55,7 @@ pub(crate) struct Kit {
     pub metrics: Metrics,
     pub middle: Arc<Middle>,
     pub kept: Kept,
+    pub bundles: Arc<Bundles>,
     /// Of the default tenant.
     pub front: Arc<Front>,
     pub list_wait: Duration,
@@ -66,6 +68,8 @@ pub(crate) struct Residence {
     pub gateway: Arc<Gateway>,
     pub fleet: Arc<Fleet>,
     pub front: Arc<Front>,
+    /// Held while it is found out what is to run.
+    planning: tokio::sync::Mutex<()>,
     used: Mutex<Instant>,
     ended: CancellationToken,
 }
@@ -116,6 +120,8 @@ impl Tenants {
     pub(crate) async fn refresh(&self, tenant: &Tenant) -> Result<(), StoreError> {
         let residence = self.open().get(tenant).and_then(|cell| cell.get().cloned());
         let Some(residence) = residence else { return Ok(()) };
+        // One after the other, so that what was read last is what holds.
+        let _alone = residence.planning.lock().await;
         residence.apply(&self.plan(tenant).await?, self.kit.list_wait);
         Ok(())
     }
@@ -131,8 +137,9 @@ impl Tenants {
             }
             _ => true,
         });
-        for (_, residence) in &leaving {
+        for (tenant, residence) in &leaving {
             residence.end().await;
+            self.kit.bundles.leave(tenant);
         }
         leaving.into_iter().map(|(tenant, _)| tenant).collect()
     }
@@ -172,7 +179,9 @@ impl Tenants {
     async fn clear(&self, table: &'static Table, tenant: &Tenant) -> Result<(), StoreError> {
         let some = u32::try_from(ATOMIC).expect("a small number");
         loop {
-            let listed = self.store.list(table, tenant, &Query::first(some)).await?;
+            // Their keys are all that is needed of them.
+            let query = Query { omits_large: true, ..Query::first(some) };
+            let listed = self.store.list(table, tenant, &query).await?;
             if listed.rows.is_empty() {
                 return Ok(());
             }
@@ -211,8 +220,9 @@ impl Tenants {
         let round = (self.config.idle.as_duration() / 2).clamp(Duration::from_millis(50), ROUND);
         loop {
             tokio::time::sleep(round).await;
-            for residence in self.leaving() {
+            for (tenant, residence) in self.leaving() {
                 residence.end().await;
+                self.kit.bundles.leave(&tenant);
             }
         }
     }
@@ -234,11 +244,24 @@ impl Tenants {
             };
             for (tenant, residence) in served {
                 self.learn_one(&tenant, &residence.gateway).await;
+                self.renew_bundles(&tenant).await;
             }
             // Under the lock, so that nobody puts one together that is just forgotten.
             let open = self.open();
             let is_served = |own: &Tenant| own.is_default() || open.contains_key(own);
             self.kit.middle.forget_limits(is_served);
+        }
+    }
+
+    /// Serves what was pushed by way of another daemon.
+    async fn renew_bundles(&self, tenant: &Tenant) {
+        let renewed = match self.kit.bundles.is_outdated(tenant).await {
+            Ok(false) => Ok(()),
+            Ok(true) => self.refresh(tenant).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = renewed {
+            tracing::warn!(%error, %tenant, "whether bundles were pushed cannot be told");
         }
     }
 
@@ -305,7 +328,8 @@ impl Tenants {
             }
         });
         let used = Mutex::new(Instant::now());
-        Ok(Arc::new(Residence { gateway, fleet, front, used, ended }))
+        let planning = tokio::sync::Mutex::default();
+        Ok(Arc::new(Residence { gateway, fleet, front, planning, used, ended }))
     }
 
     /// What the store says that is to run for `tenant`; what of it cannot is left out.
@@ -329,12 +353,13 @@ impl Tenants {
             let Some(last) = listed.rows.last().filter(|_| listed.has_more) else { break };
             query.after = Some(Mark { value: serde_json::Value::Null, key: last.key.clone() });
         }
+        self.kit.bundles.join_tenant(tenant, &mut plan).await?;
         Ok(plan)
     }
 
     /// Those whose time is over, and beyond the most that are served at once those that were not
     /// used for longest; nobody finds them any more.
-    fn leaving(&self) -> Vec<Arc<Residence>> {
+    fn leaving(&self) -> Vec<(Tenant, Arc<Residence>)> {
         let idle = self.config.idle.as_duration();
         let mut open = self.open();
         let mut idlest: Vec<_> = open
@@ -352,7 +377,7 @@ impl Tenants {
         for (place, (used, tenant, residence)) in idlest.into_iter().enumerate() {
             if place < surplus || used.elapsed() >= idle {
                 open.remove(&tenant);
-                leaving.push(residence);
+                leaving.push((tenant, residence));
             }
         }
         leaving

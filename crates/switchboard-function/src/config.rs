@@ -19,6 +19,11 @@ pub struct BundlesConfig {
     pub python: PathBuf,
     /// How their code is kept to itself ([the sandbox](sandbox.md)).
     pub sandbox: Isolation,
+    /// A configuration file of the older engine (`MCP_CONFIGURATION` as JSON), relative to this file.
+    /// Each of its packages is a directory or a ZIP archive of its name beside it, or `PACKAGE.zip`
+    /// in the bucket of `blobs.s3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<PathBuf>,
     /// Where packages that bundles require are installed from, for `pip`: an index such as
     /// `https://pypi.org/simple`, which is what it takes if nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,10 +31,13 @@ pub struct BundlesConfig {
     /// Public keys of `minisign`. If there are some, only archives are served that have a signature
     /// of one of them beside them, in `NAME.zip.minisig`.
     pub signing_keys: Vec<String>,
-    /// How often the sources of bundles are looked at for changes. 1 s: whoever edits a bundle tries
+    /// How often sources on this machine are looked at for changes. 1 s: whoever edits a bundle tries
     /// it right after.
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
     pub refresh: TimeSpan,
+    /// How often sources in S3 are looked at for changes. A reload looks at once.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
+    pub refresh_remote: TimeSpan,
     /// How many bytes an archive may have.
     #[schemars(extend("x-minimum" = "1 KiB", "x-maximum" = "1 GiB"))]
     pub packed: ByteSize,
@@ -42,7 +50,8 @@ pub struct BundlesConfig {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BundleConfig {
-    /// A ZIP archive or a directory; relative to this file. It is served anew when it changes.
+    /// A ZIP archive or a directory, relative to this file, or an archive in a bucket of S3,
+    /// `s3://BUCKET/KEY`. It is served anew when it changes.
     pub source: PathBuf,
     /// What is set of it: the names are in its manifest.
     pub settings: BTreeMap<String, Secret>,
@@ -83,9 +92,11 @@ impl Default for BundlesConfig {
         Self {
             python: PathBuf::from("python3"),
             sandbox: Isolation::Auto,
+            configuration: None,
             index: None,
             signing_keys: Vec::new(),
             refresh: TimeSpan::from_secs(1),
+            refresh_remote: TimeSpan::from_secs(60),
             packed: ByteSize::from_bytes(caps.packed),
             unpacked: ByteSize::from_bytes(caps.unpacked),
         }

@@ -39,7 +39,8 @@ pub use bundle::{Bundle, Nothing, Serving};
 pub use config::{BundleConfig, BundlesConfig, Grants};
 pub use digest::Digest;
 pub use manifest::{
-    Function, FunctionKind, Limits, Manifest, ManifestError, Runtime, Setting, SettingType, Wants,
+    FILE, Function, FunctionKind, Limits, Manifest, ManifestError, Runtime, Setting, SettingType,
+    Wants,
 };
 pub use python::{Interpreter, Isolation, Packages, Python, PythonConfig};
 pub use shelf::{Shelf, ShelfError, Version};

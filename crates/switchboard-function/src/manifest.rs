@@ -19,7 +19,7 @@ pub use self::limits::Limits;
 pub use self::text::Wants;
 
 /// The file that says what is in a bundle.
-pub(crate) const FILE: &str = "switchboard.toml";
+pub const FILE: &str = "switchboard.toml";
 
 /// The one of the older engine.
 pub(crate) const OLDER_FILE: &str = "mcp_configuration.json";
@@ -38,6 +38,8 @@ pub struct Manifest {
     pub wants: Wants,
     /// Of the older engine: names are shown without a prefix.
     pub is_older: bool,
+    /// What it was read from, where it is of the older engine.
+    pub configuration: Option<String>,
 }
 
 /// What runs it.
@@ -198,7 +200,8 @@ impl Manifest {
     ///
     /// See [`ManifestError`].
     pub fn older(text: &str, archive: &Archive) -> Result<Self, ManifestError> {
-        older::manifest(text, archive).map_err(ManifestError::Mistakes)
+        let manifest = older::manifest(text, archive).map_err(ManifestError::Mistakes)?;
+        Ok(Self { configuration: Some(text.to_owned()), ..manifest })
     }
 }
 

@@ -36,6 +36,9 @@ impl Desk {
     ) -> Result<Server, Fault> {
         self.access.require(Right::Manage(area(&tables::SERVERS)))?;
         let kept = self.kept(&tables::SERVERS, name).await?;
+        if !self.ports.store.read(&tables::BUNDLES, self.tenant(), &[name]).await?.is_empty() {
+            return Err(Fault::Invalid(format!("`{name}` is a bundle of this tenant")));
+        }
         let body = kept.as_ref().and_then(|row| row.get("body"));
         let definition =
             unmask(wish.definition.0, body).map_err(|why| Fault::Invalid(why.to_string()))?;
@@ -109,7 +112,7 @@ impl Desk {
         self.delete(table, id).await
     }
 
-    async fn kept(&self, table: &'static Table, id: &str) -> Result<Option<Row>, Fault> {
+    pub(super) async fn kept(&self, table: &'static Table, id: &str) -> Result<Option<Row>, Fault> {
         if id.is_empty() {
             return Err(Fault::Invalid(format!(
                 "a {} needs a name",
@@ -121,7 +124,7 @@ impl Desk {
 
     /// Keeps a body as the version after the one that was read: what somebody else writes in between
     /// is not overwritten.
-    async fn keep(
+    pub(super) async fn keep(
         &self,
         table: &'static Table,
         id: &str,

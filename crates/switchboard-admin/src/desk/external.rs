@@ -51,10 +51,12 @@ impl Desk {
             classes: Some(vec![Class { class_name: PROXY.to_owned(), setting_id: None }]),
             source: Some("external".to_owned()),
         };
-        self.put_module(&external.name, module, Extent::Whole, external.by.clone()).await?;
+        // `prune` tells of all of them.
+        let quiet = Self { is_quiet: true, ..self.clone() };
+        quiet.put_module(&external.name, module, Extent::Whole, external.by.clone()).await?;
         let names: Vec<_> = functions.iter().map(|(name, _)| name.clone()).collect();
         for (name, wish) in functions {
-            self.put_function(&name, wish, Extent::Whole, external.by.clone()).await?;
+            quiet.put_function(&name, wish, Extent::Whole, external.by.clone()).await?;
         }
         self.prune(&external.name, &names).await?;
         let tools = i32::try_from(names.len()).unwrap_or(i32::MAX);
@@ -78,7 +80,7 @@ impl Desk {
     }
 
     /// Deletes the functions of a module that are not among `names`.
-    async fn prune(&self, module: &str, names: &[String]) -> Result<(), Fault> {
+    pub(super) async fn prune(&self, module: &str, names: &[String]) -> Result<(), Fault> {
         let store = &self.ports.store;
         let mut query = Query::first(PAGE).only("module_name", Test::Is(module.into()));
         loop {

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use switchboard_core::Area;
 use switchboard_core::store::{Row, tables};
 
 use crate::access::Right;
+use crate::desk::bundles::Archive;
 use crate::desk::manifest::{Manifest, Stats};
 use crate::desk::{Desk, Extent};
 use crate::fault::Fault;
@@ -39,28 +41,104 @@ pub(crate) struct Upload {
 /// How long an address for an upload is good: what the older engine gave.
 const UPLOAD: Duration = Duration::from_secs(900);
 
-/// What is said where code of packages would have to run.
-const NO_PACKAGES: &str =
-    "this daemon does not run packages; send their manifest as `mcpConfiguration`";
+/// What makes modules of packages ours to serve. Any text did in the older engine.
+const UPLOADED: &str = "";
+
+/// What the modules are of that another server answers for.
+const EXTERNAL: &str = "external";
 
 impl Desk {
-    /// Writes the functions, modules and settings of a manifest. Where there is one, it is what is
-    /// loaded, whatever else is named.
-    pub(crate) async fn load(&self, load: Load) -> Result<Stats, Fault> {
+    /// Writes the functions, modules and settings of a manifest: the one that is sent, or that of a
+    /// package, which is kept with them.
+    pub(crate) async fn load(&self, load: Load, package: Option<String>) -> Result<Stats, Fault> {
         self.access.require(Right::Manage(Area::Functions))?;
         self.access.require(Right::Manage(Area::Settings))?;
-        let Some(manifest) = load.manifest.clone() else {
-            return Err(match load.module.or(load.package) {
-                Some(_) => Fault::Unsupported(NO_PACKAGES.to_owned()),
-                None => Fault::invalid("this needs `mcpConfiguration` or `moduleName`"),
-            });
+        if let Some(manifest) = load.manifest.clone() {
+            let manifest = Manifest::read(manifest, load.module.as_deref())?;
+            return self.write(&manifest, &load).await;
+        }
+        if load.source.as_deref() == Some(EXTERNAL) {
+            return Err(Fault::invalid("`syncExternalMcpServer` is for servers elsewhere"));
+        }
+        let content = match self.sent(package, None).await? {
+            Some(content) => content,
+            None => {
+                let name = load.package.as_deref().or(load.module.as_deref());
+                let needs = "this needs `mcpConfiguration`, `packageBase64` or `moduleName`";
+                self.in_place(name.ok_or_else(|| Fault::invalid(needs))?).await?
+            }
         };
-        let manifest = Manifest::read(manifest, load.module.as_deref())?;
+        self.load_package(load, content).await
+    }
+
+    /// The same of a package that was uploaded.
+    pub(crate) async fn process(&self, key: &str, load: Load) -> Result<Stats, Fault> {
+        self.access.require(Right::Manage(Area::Functions))?;
+        self.access.require(Right::Manage(Area::Settings))?;
+        let content = self.uploaded(key).await?;
+        let stats = self.load_package(load, content).await?;
+        // It is kept as a version now. Where it cannot be deleted, the next one takes its place.
+        let _ = self.ports.blobs.delete(key).await;
+        Ok(stats)
+    }
+
+    /// A package where the older engine looked for it.
+    async fn in_place(&self, name: &str) -> Result<Bytes, Fault> {
+        let content = self.fetch(&format!("{name}.zip")).await;
+        content.map_err(|fault| match fault {
+            Fault::NotFound { .. } => Fault::Invalid(format!(
+                "there is no package `{name}.zip`; upload it, or send its manifest as \
+                 `mcpConfiguration`"
+            )),
+            fault => fault,
+        })
+    }
+
+    /// Keeps a package as a version of the bundle of its name, and what its manifest says in rows, by
+    /// which it is served.
+    async fn load_package(&self, load: Load, content: Bytes) -> Result<Stats, Fault> {
+        let name = load.package.clone().or_else(|| load.module.clone()).unwrap_or_default();
+        let archive = Archive { content, signature: None };
+        let new = self.take(&name, archive).await?;
+        let stats = match &new.inspected.configuration {
+            None => new.inspected.stats(),
+            Some(text) => {
+                let mut manifest: Value = serde_json::from_str(text)
+                    .map_err(|error| Fault::Invalid(format!("its manifest is no JSON: {error}")))?;
+                for module in manifest["modules"].as_array_mut().into_iter().flatten() {
+                    module["package_name"] = name.as_str().into();
+                }
+                let source = load.source.clone().or_else(|| Some(UPLOADED.to_owned()));
+                let load = Load { source, ..load };
+                let manifest = Manifest::read(manifest, load.module.as_deref())?;
+                let stats = self.write(&manifest, &load).await?;
+                let names: Vec<_> = manifest.functions().into_iter().map(|it| it.0).collect();
+                // What the package had in another version and has no more.
+                for module in manifest.module_names() {
+                    self.prune(module, &names).await?;
+                }
+                stats
+            }
+        };
+        self.serve_new(&name, new).await?;
+        Ok(stats)
+    }
+
+    async fn write(&self, manifest: &Manifest, load: &Load) -> Result<Stats, Fault> {
+        let quiet = Self { is_quiet: true, ..self.clone() };
+        let stats = quiet.write_rows(manifest, load).await;
+        // Of what was written before it failed, too.
+        self.changed(Area::Settings).await;
+        self.changed(Area::Functions).await;
+        stats
+    }
+
+    async fn write_rows(&self, manifest: &Manifest, load: &Load) -> Result<Stats, Fault> {
         let mut settings = 0;
         // What others refer to comes first: a load that ends halfway leaves nothing that refers to
         // what is not there, and the next one goes on from it.
         for name in manifest.module_names() {
-            let (wish, made) = self.module_of(&manifest, name, &load).await?;
+            let (wish, made) = self.module_of(manifest, name, load).await?;
             settings += made;
             let package = wish.package_name.or_else(|| load.package.clone());
             let package_name = Some(package.unwrap_or_else(|| name.to_owned()));
@@ -74,12 +152,6 @@ impl Desk {
         Ok(manifest.stats(settings))
     }
 
-    /// What a package would bring, were it run.
-    pub(crate) fn process(&self) -> Result<Stats, Fault> {
-        self.access.require(Right::Manage(Area::Functions))?;
-        Err(Fault::Unsupported(NO_PACKAGES.to_owned()))
-    }
-
     /// An address for a package of this tenant alone: in the older engine packages of one name were
     /// one package for everybody.
     pub(crate) async fn upload(&self, package: &str) -> Result<Upload, Fault> {
@@ -91,9 +163,17 @@ impl Desk {
         if !is_name {
             return Err(Fault::invalid("a package is named by letters, digits and `_`"));
         }
+        self.upload_to(format!("{}{package}.zip", self.uploads("packages"))).await
+    }
+
+    /// Where the uploads of this tenant are.
+    pub(super) fn uploads(&self, directory: &str) -> String {
         // No endpoint and no part has a full stop in it.
         let tenant = self.tenant().as_str().replace('#', ".");
-        let key = format!("packages/{tenant}/{package}.zip");
+        format!("{directory}/{tenant}/")
+    }
+
+    pub(super) async fn upload_to(&self, key: String) -> Result<Upload, Fault> {
         let url = self.ports.blobs.upload_url(&key, UPLOAD).await?;
         let url = url.ok_or_else(|| {
             Fault::Unsupported("the store of large values has no addresses to upload to".to_owned())

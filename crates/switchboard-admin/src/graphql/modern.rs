@@ -15,7 +15,9 @@ use crate::graphql::older::omits_large;
 use crate::moment::Moment;
 use crate::operations::{Facts, Tool};
 use crate::page::{limit, weight};
-use crate::record::{Call, Function, Key, Limit, Module, PolicyDocument, Setting, User};
+use crate::record::{
+    Bundle, BundleVersion, Call, Function, Key, Limit, Module, PolicyDocument, Setting, User,
+};
 
 #[derive(Default)]
 pub(crate) struct ModernQuery;
@@ -248,6 +250,28 @@ impl ModernQuery {
         let (query, is_first) = documents(context, first, behind.as_deref())?;
         let listed = desk(context).rows(&tables::LIMITS, &query).await?;
         Ok(Some(of_rows(&listed, is_first, |row| Limit::from(row))))
+    }
+
+    /// Bundles that were pushed.
+    #[graphql(complexity = "weight(first, child_complexity)")]
+    async fn bundles(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        #[graphql(name = "after")] behind: Option<String>,
+    ) -> Result<Option<Connection<Bundle>>> {
+        let (query, is_first) = documents(context, first, behind.as_deref())?;
+        let listed = desk(context).rows(&tables::BUNDLES, &query).await?;
+        Ok(Some(of_rows(&listed, is_first, |row| Bundle::from(row))))
+    }
+
+    /// The versions that are kept of a bundle, those first that were pushed last.
+    async fn bundle_versions(
+        &self,
+        context: &Context<'_>,
+        name: String,
+    ) -> Result<Option<Vec<BundleVersion>>> {
+        Ok(Some(desk(context).bundle_versions(&name).await?))
     }
 
     /// The tenants that something is kept of; to whoever does not run the daemon, the own one.

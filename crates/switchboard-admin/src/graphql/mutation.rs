@@ -5,11 +5,13 @@ use switchboard_core::Area;
 use switchboard_core::store::tables;
 
 use crate::access::Right;
-use crate::desk::{KnownTenant, TenantWish, Version};
+use crate::desk::{KnownTenant, TenantWish, Upload, Version};
 use crate::graphql::desk;
+use crate::moment::Moment;
 use crate::operations::{KeyWish, Rotation};
 use crate::record::{
-    Key, Limit, LimitWish, PolicyDocument, PolicyWish, Server, ServerWish, User, UserWish,
+    Bundle, BundleWish, Key, Limit, LimitWish, PolicyDocument, PolicyWish, RollbackWish, Server,
+    ServerWish, User, UserWish,
 };
 
 #[derive(Default)]
@@ -21,6 +23,16 @@ struct MadeKey {
     key: Key,
     /// What its holder presents. It is not kept and not shown again.
     text: String,
+}
+
+/// Where an archive can be uploaded.
+#[derive(SimpleObject)]
+struct BundleUpload {
+    /// To which the archive is sent with `PUT`, as `application/zip`.
+    url: String,
+    /// What to give as `upload` afterwards.
+    key: String,
+    expires_at: Moment,
 }
 
 /// What is cached of a tenant.
@@ -54,6 +66,51 @@ impl ModernMutation {
         let desk = desk(context);
         desk.delete_document(&tables::SERVERS, &name, Version::seen(version)).await?;
         Ok(Some(true))
+    }
+
+    /// Makes a bundle, or has it served in another version or with another definition. What cannot be
+    /// served is refused, and what is served stays.
+    async fn put_bundle(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        input: BundleWish,
+        version: Option<i64>,
+    ) -> Result<Option<Bundle>> {
+        Ok(Some(desk(context).put_bundle(&name, input, Version::seen(version)).await?))
+    }
+
+    /// Has an older version of a bundle served again.
+    async fn roll_back_bundle(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        input: Option<RollbackWish>,
+        version: Option<i64>,
+    ) -> Result<Option<Bundle>> {
+        let (wish, version) = (input.unwrap_or_default(), Version::seen(version));
+        Ok(Some(desk(context).roll_back(&name, wish, version).await?))
+    }
+
+    /// Deletes a bundle and its versions.
+    async fn delete_bundle(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        version: Option<i64>,
+    ) -> Result<Option<bool>> {
+        desk(context).remove_bundle(&name, Version::seen(version)).await?;
+        Ok(Some(true))
+    }
+
+    /// An address for the archive of a bundle that is too large for a request.
+    async fn create_bundle_upload(
+        &self,
+        context: &Context<'_>,
+        name: String,
+    ) -> Result<Option<BundleUpload>> {
+        let Upload { url, key, expires } = desk(context).bundle_upload(&name).await?;
+        Ok(Some(BundleUpload { url, key, expires_at: expires }))
     }
 
     /// Reads the lists of all servers again, or of one.

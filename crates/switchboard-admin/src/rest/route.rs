@@ -22,10 +22,18 @@ pub(super) struct Route {
     /// Whether what it is about has versions, named by `ETag` and `If-Match`.
     pub has_versions: bool,
     pub success: StatusCode,
+    /// How many bytes its body may have.
+    pub body_limit: usize,
     pub request: Option<fn(&mut SchemaGenerator) -> Schema>,
     pub response: Option<fn(&mut SchemaGenerator) -> Schema>,
     pub handler: Handler,
 }
+
+/// The largest body: as with GraphQL.
+const BODY_BYTES: usize = 4 << 20;
+
+/// The largest one with files in it: the largest archive of a bundle, in base64.
+const LARGE_BODY_BYTES: usize = 1_400 << 20;
 
 type Handler = Box<dyn Fn(Desk, Call) -> BoxFuture<'static, Result<Reply, Fault>> + Send + Sync>;
 
@@ -184,6 +192,7 @@ impl Route {
             query: Vec::new(),
             has_versions: false,
             success: StatusCode::OK,
+            body_limit: BODY_BYTES,
             request: None,
             response: None,
             handler,
@@ -204,6 +213,11 @@ impl Route {
 
     pub(super) fn versioned(self) -> Self {
         Self { has_versions: true, ..self }
+    }
+
+    /// One whose body has files in it. What listeners let in is for them to say.
+    pub(super) fn large(self) -> Self {
+        Self { body_limit: LARGE_BODY_BYTES, ..self }
     }
 
     /// One that makes something under an id of our own.

@@ -1,5 +1,6 @@
 //! The routes.
 
+mod bundles;
 mod documents;
 mod rows;
 
@@ -11,7 +12,18 @@ use crate::rest::route::{Answer, Page, Route};
 pub(super) fn routes() -> Vec<Route> {
     let mut routes = rows::routes();
     routes.extend(documents::routes());
+    routes.extend(bundles::routes());
     routes
+}
+
+/// A body that says nothing.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// A document with its version.
+fn versioned<T>(value: T, version: impl Fn(&T) -> i64) -> Answer<T> {
+    Answer { version: Some(version(&value)), ..Answer::of(value) }
 }
 
 /// A page of rows as a list.

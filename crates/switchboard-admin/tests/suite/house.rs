@@ -11,8 +11,8 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use switchboard_admin::{
     Admin, Body, CacheFacts, Checked, Document, ExplainWish, Explained, ExplainedAnswer,
-    ExplainedPlace, ExplainedPolicy, ExplainedPrincipal, Facts, LoginChange, LoginChanged, Moment,
-    Offer, Operations, Ports, Refused, ServerPhase, ServerState,
+    ExplainedPlace, ExplainedPolicy, ExplainedPrincipal, Facts, Inspected, LoginChange,
+    LoginChanged, Moment, Offer, Operations, Package, Ports, Refused, ServerPhase, ServerState,
 };
 use switchboard_core::store::{Change, Row, Store, tables};
 use switchboard_core::{
@@ -124,9 +124,10 @@ impl House {
 }
 
 fn open(store: Arc<dyn Store>, daemon: &Arc<Daemon>) -> Admin {
+    let blobs = Arc::clone(&daemon.blobs) as _;
     Admin::new(Ports {
         store,
-        blobs: Arc::new(Addresses),
+        blobs,
         operations: Arc::clone(daemon) as _,
         policy: Arc::new(ByRole),
         clock: tick,
@@ -184,6 +185,9 @@ pub(crate) struct Daemon {
     pub(crate) removed: Mutex<Vec<String>>,
     pub(crate) changed: Mutex<Vec<(String, Area)>>,
     pub(crate) previews: Mutex<Vec<Value>>,
+    /// The definitions of bundles that were looked at.
+    pub(crate) inspected: Mutex<Vec<Value>>,
+    pub(crate) blobs: Arc<Addresses>,
 }
 
 fn offer(kind: Kind, name: &str) -> Offer {
@@ -260,6 +264,27 @@ impl Operations for Daemon {
             return Err(Refused::Unavailable { what: "the server", detail });
         }
         Ok(names.iter().map(|name| offer(Kind::Tools, name)).collect())
+    }
+
+    /// An archive that says that it is bad is bad, and every other is of the version that it says.
+    async fn inspect(&self, _: &Tenant, package: Package<'_>) -> Result<Inspected, Refused> {
+        let text = String::from_utf8_lossy(&package.content).into_owned();
+        if text == "bad" {
+            return Err(Refused::Invalid("the bundle cannot be served: it is bad".to_owned()));
+        }
+        if text == "free" && !package.may_spawn {
+            return Err(Refused::Forbidden("start programs".to_owned()));
+        }
+        self.inspected.lock().unwrap().push(package.definition.clone());
+        let digest = format!(
+            "{:0<64}",
+            package.content.iter().fold(String::new(), |hex, byte| { format!("{hex}{byte:02x}") })
+        );
+        Ok(Inspected { digest, version: Some(text), ..Inspected::default() })
+    }
+
+    fn package_limit(&self) -> u64 {
+        16
     }
 
     async fn explain(

@@ -260,7 +260,7 @@ async fn a_configuration_is_loaded_and_loaded_again() {
 }
 
 #[tokio::test]
-async fn packages_are_refused_plainly() {
+async fn packages_that_are_not_there_are_refused_plainly() {
     let house = House::new();
     let acme = admin("acme");
     // As the older engine says it: no error, and not done.
@@ -277,7 +277,7 @@ async fn packages_are_refused_plainly() {
         "mutation { processMcpPackage(s3Key: \"a\", moduleName: \"a\", packageName: \"a\",
         updatedBy: \"me\") { ok message stats { tools } } }";
     let message = refused(process, json!({}), "processMcpPackage").await;
-    assert!(message.contains("packages"), "{message}");
+    assert!(message.contains("there is no upload `a`"), "{message}");
     let upload = "mutation($name: String!) { generateMcpPackageUploadUrl(packageName: $name) {
         ok uploadUrl s3Key expiresAt } }";
     for name in ["../x", "1a", "", "a-b"] {

@@ -20,6 +20,14 @@ fn filled() -> House {
         let row = Row::new("a").with("body", json!({"text": "permit"})).with("version", 1);
         house.store.put(table, "acme", row);
     }
+    let body = json!({"current": "b2", "definition": {}});
+    let bundle = Row::new("b").with("body", body).with("version", 1);
+    house.store.put(&tables::BUNDLES, "acme", bundle);
+    for digest in ["b1", "b2"] {
+        let row = Row::new(format!("b.{digest}")).with("bundle", "b").with("digest", digest);
+        let row = row.with("content", "YQ==").with("updated_at", digest);
+        house.store.put(&tables::BUNDLE_VERSIONS, "acme", row);
+    }
     house
 }
 
@@ -30,7 +38,9 @@ fn body(path: &str) -> Value {
         path if path.contains("/modules") => json!({"packageName": "p"}),
         path if path.contains("/settings") => json!({"setting": {"a_b": 1}}),
         path if path.contains("/calls") => json!({"name": "f", "mcpType": "tool"}),
-        path if path.contains("/refresh") => json!({}),
+        path if path.contains("/refresh") || path.contains("/upload") => json!({}),
+        path if path.contains("/rollback") => json!({"digest": null}),
+        path if path.contains("/bundles") => json!({"package": "YQ==", "definition": {}}),
         path if path.contains("/servers") => json!({"definition": {"http": {"url": "https://a"}}}),
         path if path.contains("/rotate") => json!({"graceSeconds": 60}),
         path if path.contains("/keys") => json!({"name": "ci"}),
@@ -52,6 +62,7 @@ async fn every_route_does_what_is_described_and_needs_its_right() {
             let name = match path {
                 path if path.contains("/refresh") || path.contains("/state") => "git",
                 path if path.contains("/tenants") => "acme",
+                path if path.contains("/bundles") => "b",
                 _ => "a",
             };
             let place = path.replace("{name}", name).replace("{id}", "a");

@@ -85,7 +85,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("mutation { generateMcpPackageUploadUrl(packageName: \"p\") { ok } }", &["manage functions"]),
     (
         "mutation { processMcpPackage(s3Key: \"k\", moduleName: \"m\", packageName: \"p\") { ok } }",
-        &["manage functions"],
+        &["manage functions", "manage settings"],
     ),
     (
         "mutation { syncExternalMcpServer(serverName: \"s\", baseUrl: \"https://a\") { ok } }",
@@ -96,6 +96,15 @@ const FIELDS: &[(&str, &[&str])] = &[
         &["manage servers"],
     ),
     ("mutation { deleteServer(name: \"a\") }", &["manage servers"]),
+    ("{ bundles { totalCount } }", &["inspect functions"]),
+    ("{ bundleVersions(name: \"b\") { digest } }", &["inspect functions"]),
+    (
+        "mutation { putBundle(name: \"n\", input: {package: \"YQ==\"}) { version } }",
+        &["manage functions"],
+    ),
+    ("mutation { rollBackBundle(name: \"b\") { version } }", &["manage functions"]),
+    ("mutation { createBundleUpload(name: \"b\") { key } }", &["manage functions"]),
+    ("mutation { deleteBundle(name: \"b\") }", &["manage functions"]),
     ("mutation { refreshServers { tools } }", &["manage servers"]),
     ("mutation { purgeCache }", &["manage cache"]),
     ("mutation { createKey(input: {name: \"k\"}) { text } }", &["manage keys"]),
@@ -128,6 +137,14 @@ fn filled() -> House {
     {
         let row = Row::new("a").with("body", json!({"text": "secret"})).with("version", 1);
         house.store.put(table, "acme", row);
+    }
+    let body = json!({"current": "b2", "definition": {"settings": {"a": "secret"}}});
+    let bundle = Row::new("b").with("body", body).with("version", 1);
+    house.store.put(&tables::BUNDLES, "acme", bundle);
+    for digest in ["b1", "b2"] {
+        let row = Row::new(format!("b.{digest}")).with("bundle", "b").with("digest", digest);
+        let row = row.with("content", "YQ==").with("updated_at", digest);
+        house.store.put(&tables::BUNDLE_VERSIONS, "acme", row);
     }
     house
 }

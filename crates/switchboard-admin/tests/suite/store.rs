@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use switchboard_core::Tenant;
 use switchboard_core::store::{
-    BlobStore, Change, Condition, Listed, Query, Row, Store, StoreError, Table, Test,
+    BlobStore, Change, Condition, Glance, Listed, Query, Row, Store, StoreError, Table, Test,
 };
 
 type Key = (&'static str, Tenant, String);
@@ -215,25 +215,34 @@ fn meets(table: &Table, row: &Row, condition: &Condition) -> bool {
     }
 }
 
-/// Has addresses to upload to, and keeps nothing.
-pub(crate) struct Addresses;
+/// Blobs in memory, with addresses to upload to.
+#[derive(Default)]
+pub(crate) struct Addresses(Mutex<BTreeMap<String, Bytes>>);
 
 #[async_trait]
 impl BlobStore for Addresses {
-    async fn put(&self, _: &str, _: Bytes) -> Result<(), StoreError> {
+    async fn put(&self, name: &str, content: Bytes) -> Result<(), StoreError> {
+        self.0.lock().unwrap().insert(name.to_owned(), content);
         Ok(())
     }
 
-    async fn read(&self, _: &str) -> Result<Option<Bytes>, StoreError> {
-        Ok(None)
+    async fn glance(&self, name: &str) -> Result<Option<Glance>, StoreError> {
+        let glance = |blob: &Bytes| Glance { bytes: blob.len() as u64, tag: format!("{blob:?}") };
+        Ok(self.0.lock().unwrap().get(name).map(glance))
     }
 
-    async fn delete(&self, _: &str) -> Result<(), StoreError> {
+    async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.0.lock().unwrap().get(name).cloned())
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), StoreError> {
+        self.0.lock().unwrap().remove(name);
         Ok(())
     }
 
-    async fn list(&self, _: &str) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let blobs = self.0.lock().unwrap();
+        Ok(blobs.keys().filter(|name| name.starts_with(prefix)).cloned().collect())
     }
 
     async fn upload_url(

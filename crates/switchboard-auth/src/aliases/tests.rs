@@ -138,6 +138,17 @@ fn tables_are_made_where_the_configuration_keeps_things_in_dynamodb() {
 }
 
 #[test]
+fn packages_are_where_the_environment_says_unless_the_configuration_does() {
+    let variables = "FUNCT_BUCKET_NAME=functs\nREGION_NAME=eu-central-1\nMCP_CONFIG_FILE=/x.json";
+    let found = apply(variables);
+    for part in ["bucket = functs (FUNCT_BUCKET_NAME)", "region = eu-central-1", "= /x.json"] {
+        assert!(found.contains(part), "{found}");
+    }
+    let beside = apply_beside(&["blobs.directory.path", "bundles.configuration"], variables);
+    assert_eq!(beside, "");
+}
+
+#[test]
 fn no_variable_is_there_twice() {
     let names: std::collections::BTreeSet<_> = ALIASES.iter().map(|alias| alias.variable).collect();
     assert_eq!(names.len(), ALIASES.len());

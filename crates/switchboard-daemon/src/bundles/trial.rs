@@ -11,13 +11,15 @@ use switchboard_config::Secret;
 use switchboard_core::{Context, Peer as _, Request, Response, Tenant};
 use switchboard_egress::{EgressSettings, Guard};
 use switchboard_function::{
-    Bundle, Grants, Manifest, Python, PythonConfig, Runtime, Serving, Shelf, Source, Wants,
+    Bundle, BundlesConfig, Grants, Manifest, Python, PythonConfig, Runtime, Serving, Shelf, Source,
+    Wants,
 };
 use switchboard_mcp::{Json, Method, ProtocolVersion};
 use switchboard_process::{Options, Spawner, allowed_environment};
 use tokio_util::task::TaskTracker;
 
-use super::{manifest, read};
+use super::signing_keys;
+use super::workshop::{Content, manifest};
 use crate::config::Config;
 use crate::outside::owner;
 
@@ -48,6 +50,13 @@ async fn component(
 #[expect(clippy::unused_async, reason = "as the other one")]
 async fn component(_: Serving, _: &EgressSettings, _: &Path) -> Result<Arc<Bundle>, String> {
     Err("this build runs no WebAssembly: it was made without `--features full`".to_owned())
+}
+
+fn read(path: &Path, shelf: &Shelf, with: &BundlesConfig) -> Result<Content, String> {
+    let archive = Source::new(path.to_path_buf()).read(&with.caps(), &signing_keys(with)?);
+    let archive = archive.map_err(|error| error.to_string())?;
+    let version = shelf.put(&archive).map_err(|error| error.to_string())?;
+    Ok(Content { archive, version })
 }
 
 fn texts(variables: &BTreeMap<String, String>) -> BTreeMap<String, OsString> {
@@ -96,7 +105,7 @@ impl Trial {
         };
         let python = Python::find(python, spawner.clone(), TaskTracker::new()).await?;
         let shelf = Shelf::new(directory.path().join("versions"));
-        let content = read(&Source::new(path.to_path_buf()), &shelf, &config.bundles)?;
+        let content = read(path, &shelf, &config.bundles)?;
         let manifest = Arc::new(manifest(&content, Ok(&python)).await?);
         let packages = python.packages(&manifest, &content.archive);
         if let Some(packages) = &packages {

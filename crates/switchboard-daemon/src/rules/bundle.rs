@@ -22,31 +22,48 @@ pub(crate) fn check(
     mistakes
 }
 
+/// Checks a bundle that is pushed and not configured.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(crate) fn pushed(name: &str, bundle: &BundleConfig) -> Result<(), Mistake> {
+    terms(name, bundle)
+}
+
 fn one(
     name: &str,
     bundle: &BundleConfig,
-    is_upstream: impl Fn(&str) -> bool,
+    is_upstream: &impl Fn(&str) -> bool,
 ) -> Result<(), Mistake> {
-    let mistake = |key: &str, what: String, hint: &str| {
-        let place = if key.is_empty() { String::new() } else { format!(".{key}") };
-        Err(Mistake::at(key, format!("bundle.{name}{place} {what}"), hint))
-    };
+    if is_upstream(name) {
+        let hint = "a bundle and an upstream share one set of names; rename one of them";
+        return mistake((name, ""), "has the name of an upstream".to_owned(), hint);
+    }
+    terms(name, bundle)?;
+    if bundle.source.as_os_str().is_empty() {
+        let hint = "name a ZIP archive or a directory, such as \"bundles/weather\"";
+        return mistake((name, "source"), "names nothing".to_owned(), hint);
+    }
+    Ok(())
+}
+
+fn mistake((name, key): (&str, &str), what: impl Into<String>, hint: &str) -> Result<(), Mistake> {
+    let place = if key.is_empty() { String::new() } else { format!(".{key}") };
+    Err(Mistake::at(key, format!("bundle.{name}{place} {}", what.into()), hint))
+}
+
+/// What holds wherever a bundle comes from.
+fn terms(name: &str, bundle: &BundleConfig) -> Result<(), Mistake> {
+    let mistake = |key, what: String, hint: &str| mistake((name, key), what, hint);
     if name.is_empty() {
         return mistake("", "has no name".to_owned(), "write [bundle.NAME]");
     }
     if let Err(error) = Prefix::new(name) {
         return mistake("", error.to_string(), "rename the table, such as [bundle.weather]");
     }
-    if is_upstream(name) {
-        let hint = "a bundle and an upstream share one set of names; rename one of them";
-        return mistake("", "has the name of an upstream".to_owned(), hint);
-    }
     if let Some(Err(error)) = bundle.prefix.as_deref().map(Prefix::new) {
         return mistake("prefix", error.to_string(), "`\"\"` shows bare names");
-    }
-    if bundle.source.as_os_str().is_empty() {
-        let hint = "name a ZIP archive or a directory, such as \"bundles/weather\"";
-        return mistake("source", "names nothing".to_owned(), hint);
     }
     if let Some(host) = bundle.grants.wrong_hosts().next() {
         let hint = "such as \"api.example.com\", \"*.example.com\" or \"localhost:8080\"";

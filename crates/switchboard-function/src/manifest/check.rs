@@ -52,6 +52,7 @@ pub(super) fn manifest(text: &str, archive: &Archive) -> Result<Manifest, Vec<Di
         limits: text.limits,
         wants: text.wants,
         is_older: false,
+        configuration: None,
     })
 }
 

@@ -96,6 +96,7 @@ pub(super) fn manifest(text: &str, archive: &Archive) -> Result<Manifest, Vec<Di
         limits: Limits::default(),
         wants: Wants::default(),
         is_older: true,
+        configuration: None,
     })
 }
 

@@ -1,6 +1,8 @@
 //! `switchboard bundle`.
 
+mod kept;
 mod new;
+mod push;
 mod run;
 
 use std::fs;
@@ -10,26 +12,31 @@ use serde::Serialize;
 use switchboard_daemon::{Config, Trial};
 use switchboard_function::{FunctionKind, SigningKeys, Source};
 
+use self::kept::Named;
 use self::new::New;
+use self::push::Push;
 use self::run::Run;
 use crate::context::Context;
 use crate::daemon;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Table, count};
+use crate::rest::{Rest, Whose};
 use crate::untrusted;
 
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "A bundle is a directory or a ZIP archive with a `switchboard.toml` and code: tools, resources and
-prompts of your own, served beside those of every server. `[bundle.NAME]` in the configuration
-says where it is.
+prompts of your own, served beside those of every server. `[bundle.NAME]` in the configuration says where
+it is, or `push` gives it to the daemon, which keeps its versions.
 
 Examples:
   switchboard bundle new weather
   switchboard bundle check weather
   switchboard bundle run weather forecast city=Bern
-  switchboard bundle pack weather
+  switchboard bundle push weather --set token=abc
+  switchboard bundle versions weather
+  switchboard bundle rollback weather
   switchboard bundle list"
 )]
 pub(crate) struct Args {
@@ -56,8 +63,24 @@ enum Action {
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Give a bundle to the daemon, which keeps and serves it
+    Push(Push),
     /// List the bundles that the daemon serves
-    List,
+    List {
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// List the versions that are kept of a bundle that was pushed
+    Versions(Named),
+    /// Have an older version of a bundle served again
+    Rollback {
+        #[command(flatten)]
+        named: Named,
+        /// How the digest of the version begins [default: the one that was pushed before]
+        digest: Option<String>,
+    },
+    /// Serve a bundle that was pushed no more, and delete its versions
+    Remove(Named),
 }
 
 /// What a bundle has.
@@ -95,7 +118,11 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
         Action::Check { path } => check(&path, context),
         Action::Run(run) => run::run(run, context),
         Action::Pack { path, output } => pack(&path, output, context),
-        Action::List => list(context),
+        Action::Push(push) => push::run(&push, context),
+        Action::List { whose } => list(whose, context),
+        Action::Versions(named) => kept::versions(named, context),
+        Action::Rollback { named, digest } => kept::roll_back(named, digest.as_deref(), context),
+        Action::Remove(named) => kept::remove(named, context),
     }
 }
 
@@ -190,11 +217,11 @@ fn pack(path: &Path, output: Option<PathBuf>, context: &Context) -> Result<Exit,
     Ok(Exit::Ok)
 }
 
-fn list(context: &Context) -> Result<Exit, Failure> {
+/// What the daemon serves of its own.
+fn own(context: &Context) -> Result<Vec<Served>, Failure> {
     let status = context.runtime()?.block_on(daemon::status(context))?;
-    let is_bundle = |kind: &str| matches!(kind, "python" | "wasm" | "bundle");
     let bundles = status.upstreams.into_iter().filter(|upstream| is_bundle(&upstream.kind));
-    let bundles: Vec<Served> = bundles
+    let bundles = bundles
         .map(|upstream| Served {
             // What it says of itself is its name and its version.
             version: upstream.software.and_then(|it| Some(it.split_once(' ')?.1.to_owned())),
@@ -205,8 +232,46 @@ fn list(context: &Context) -> Result<Exit, Failure> {
             problem: upstream.problem,
         })
         .collect();
+    Ok(bundles)
+}
+
+fn is_bundle(kind: &str) -> bool {
+    matches!(kind, "python" | "wasm" | "bundle")
+}
+
+/// A server as the management surface shows it.
+#[derive(serde::Deserialize)]
+struct Server {
+    name: String,
+    state: String,
+    transport: String,
+    tools: Option<usize>,
+    reason: Option<String>,
+}
+
+/// What the daemon serves for a tenant.
+fn of_tenant(rest: &Rest<'_>) -> Result<Vec<Served>, Failure> {
+    let servers: Vec<Server> = rest.get("/servers")?;
+    let bundles = servers.into_iter().filter(|server| is_bundle(&server.transport));
+    let served = |server: Server| Served {
+        name: server.name,
+        kind: server.transport,
+        state: server.state.to_lowercase(),
+        version: None,
+        tools: server.tools,
+        problem: server.reason,
+    };
+    Ok(bundles.map(served).collect())
+}
+
+fn list(whose: Whose, context: &Context) -> Result<Exit, Failure> {
+    let rest = Rest::new(context, whose, kept::NOUN)?;
+    let bundles = match rest.tenant() {
+        Some(_) => of_tenant(&rest)?,
+        None => own(context)?,
+    };
     if bundles.is_empty() && !context.json {
-        context.output.note("No bundle is configured; `switchboard bundle new` begins one.");
+        context.output.note("No bundle is served; `switchboard bundle new` begins one.");
         return Ok(Exit::Ok);
     }
     context.output.show(&bundles, |bundles| {

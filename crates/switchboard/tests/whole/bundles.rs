@@ -1,5 +1,7 @@
 //! Function bundles, as people write them and as clients meet them.
 
+mod pushed;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -36,7 +38,7 @@ pub(crate) fn listed(home: &Home, name: &str) -> Value {
     bundles.find(|bundle| bundle["name"] == name).cloned().unwrap_or_default()
 }
 
-const OLDER: &str = r#"{
+pub(crate) const OLDER: &str = r#"{
   "tools": [
     { "name": "hello", "description": "Says hello", "annotations": "",
       "inputSchema": { "type": "object", "required": ["name"],
@@ -61,7 +63,7 @@ const OLDER: &str = r#"{
     "setting": { "greeting": "Hello" } }]
 }"#;
 
-const DEMO: &str = "
+pub(crate) const DEMO: &str = "
 class Demo:
     def __init__(self, logger, **setting):
         self.greeting = setting['greeting']
@@ -75,7 +77,7 @@ class Demo:
         return f'{name} {arguments[\"who\"]}'
 ";
 
-const CLIENT: &str = "
+pub(crate) const CLIENT: &str = "
 import asyncio, sys
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
@@ -85,7 +87,7 @@ async def main(address, key):
     async with streamablehttp_client(address, headers=headers) as (read, write, _):
         async with ClientSession(read, write) as session:
             await session.initialize()
-            print(' '.join(tool.name for tool in (await session.list_tools()).tools))
+            print(*sorted(tool.name for tool in (await session.list_tools()).tools))
             for name, arguments in [('hello', {'name': 'Ann'}), ('add_numbers', {'a': 1, 'b': 2})]:
                 result = await session.call_tool(name, arguments)
                 print(result.content[0].text, result.isError)
@@ -111,7 +113,7 @@ fn a_bundle_of_the_older_engine_is_called_by_the_python_sdk() {
     let output =
         home.command(python).args(["-c", CLIENT, &home.address(), &home.key()]).output().unwrap();
     let said = succeeded("the client", &output);
-    let expected = "hello add_numbers\nHello Ann! False\n{\"result\": 3} False\n\
+    let expected = "add_numbers hello\nHello Ann! False\n{\"result\": 3} False\n\
                     what is at demo://motd\ngreet Bo\n";
     assert_eq!(said, expected);
 }

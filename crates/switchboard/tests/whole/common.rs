@@ -1,6 +1,8 @@
 //! A home directory with a daemon of its own, for tests of the whole program.
 
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -185,6 +187,80 @@ pub(crate) fn postgres() -> String {
 pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The server that stands for Amazon's, until it is dropped.
+pub(crate) struct Moto(Child, u16);
+
+impl Moto {
+    pub(crate) fn port(&self) -> u16 {
+        self.1
+    }
+
+    pub(crate) fn start() -> Self {
+        let script =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../switchboard-store/tests/moto/serve.py");
+        let mut command = Command::new(peers().join("moto/bin/python"));
+        let mut child = command
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim().rsplit([':', ' ']).next().unwrap().parse().unwrap();
+        Self(child, port)
+    }
+}
+
+impl Moto {
+    /// Makes a bucket, or an object in one.
+    #[track_caller]
+    pub(crate) fn put(&self, place: &str, content: &[u8]) {
+        // What it does not check it wants to see, before something is put in the place of another.
+        let credential = "AKTEST/20261121/us-east-1/s3/aws4_request";
+        let signature = "SignedHeaders=host, Signature=none";
+        let header =
+            format!("Authorization: AWS4-HMAC-SHA256 Credential={credential}, {signature}\r\n");
+        let status = put(&format!("http://127.0.0.1:{}/{place}", self.1), &header, content);
+        assert_eq!(status, 200, "{place}");
+    }
+
+    /// The configuration under which blobs are in a bucket.
+    pub(crate) fn blobs(&self, bucket: &str) -> String {
+        format!(
+            "[blobs.s3]\nbucket = \"{bucket}\"\nregion = \"us-east-1\"\n\
+             endpoint = \"http://127.0.0.1:{}\"\naccess_key_id = \"AKTEST\"\n\
+             secret_access_key = \"hush\"\n",
+            self.1
+        )
+    }
+}
+
+/// Sends a file with `PUT`, as a client does that knows nothing of AWS; the status.
+pub(crate) fn put(url: &str, headers: &str, content: &[u8]) -> u16 {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "PUT /{path} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Type: application/zip\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        content.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(content).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap()
+}
+
+impl Drop for Moto {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();

@@ -152,8 +152,9 @@ impl OlderMutation {
         Ok(Some(DeleteMcpSetting { ok: Some(true) }))
     }
 
-    /// Writes the functions, modules and settings of a manifest. `variables` override values of
-    /// settings that the manifest has.
+    /// Writes the functions, modules and settings of a manifest: the one that is sent, or that of the
+    /// package that is sent or of that name, which is served. `variables` override values of settings
+    /// that the manifest has.
     async fn load_mcp_configuration(
         &self,
         context: &Context<'_>,
@@ -168,13 +169,13 @@ impl OlderMutation {
         let loaded = async {
             let load = Load {
                 module: module_name,
-                package: package_name.or(package_base64.map(|_| "of the request".to_owned())),
+                package: package_name,
                 source,
                 manifest: mcp_configuration.map(|manifest| manifest.0),
                 variables: members("variables", variables)?,
                 by: updated_by,
             };
-            desk(context).load(load).await
+            desk(context).load(load, package_base64).await
         };
         let Told { ok, message, stats } = Told::of(loaded.await, "loaded")?;
         Ok(Some(LoadMcpConfiguration { ok: Some(ok), message, stats }))
@@ -196,7 +197,7 @@ impl OlderMutation {
         }))
     }
 
-    /// Loads a package that was uploaded.
+    /// Loads and serves a package that was uploaded.
     async fn process_mcp_package(
         &self,
         context: &Context<'_>,
@@ -207,7 +208,18 @@ impl OlderMutation {
         variables: Option<JsonCamelCase>,
         updated_by: Option<String>,
     ) -> Result<Option<ProcessMcpPackage>> {
-        let Told { ok, message, stats } = Told::of(desk(context).process(), "loaded")?;
+        let processed = async {
+            let load = Load {
+                module: Some(module_name),
+                package: Some(package_name),
+                source,
+                manifest: None,
+                variables: members("variables", variables)?,
+                by: updated_by,
+            };
+            desk(context).process(&s3_key, load).await
+        };
+        let Told { ok, message, stats } = Told::of(processed.await, "loaded")?;
         Ok(Some(ProcessMcpPackage { ok, message, stats }))
     }
 

@@ -2,7 +2,7 @@
 
 use http::Method;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use switchboard_core::store::tables;
 use switchboard_core::{Area, Kind};
 
@@ -15,7 +15,7 @@ use crate::record::{
     Key, Limit, LimitWish, PolicyDocument, PolicyWish, Server, ServerWish, User, UserWish,
 };
 use crate::rest::route::{Answer, Route};
-use crate::rest::table::{found, page};
+use crate::rest::table::{Nothing, found, page, versioned};
 
 /// A key that was just made.
 #[derive(JsonSchema, Serialize)]
@@ -24,11 +24,6 @@ struct MadeKey {
     /// What its holder presents. It is not kept and not shown again.
     text: String,
 }
-
-/// A body that says nothing.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// How many lists were read.
 #[derive(JsonSchema, Serialize)]
@@ -230,11 +225,6 @@ fn limits() -> Vec<Route> {
         })
         .versioned(),
     ]
-}
-
-/// A document with its version.
-fn versioned<T>(value: T, version: impl Fn(&T) -> i64) -> Answer<T> {
-    Answer { version: Some(version(&value)), ..Answer::of(value) }
 }
 
 fn tenants() -> Vec<Route> {

@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::bundles::{listed, text, write, write_component};
-use crate::common::{Home, Running, wait};
+use crate::bundles::{DEMO, OLDER, listed, text, write, write_component};
+use crate::common::{Home, Moto, Running, wait};
 
 /// A daemon with the bundle `b`, of this code and manifest, under this configuration.
 fn serve(code: &str, manifest: &str, config: &str) -> Home {
@@ -85,6 +85,61 @@ pub(super) fn fetching() {
     std::fs::write(home.path("b/large"), [0; 2_000]).unwrap();
     home.run(&["reload"]);
     assert!(problem(&home).contains("1024 is the limit"), "{}", problem(&home));
+}
+
+pub(super) fn configuration() {
+    let home = Home::new("bundles.configuration = \"older/demo.json\"\n");
+    std::fs::create_dir_all(home.path("older/demo")).unwrap();
+    std::fs::create_dir_all(home.path("older/demo/demo")).unwrap();
+    std::fs::write(home.path("older/demo/demo/__init__.py"), DEMO).unwrap();
+    std::fs::write(home.path("older/demo/mcp_configuration.json"), OLDER).unwrap();
+    std::fs::write(home.path("older/demo.json"), OLDER).unwrap();
+    home.start();
+    let hello = || home.call("hello", &json!({ "name": "Ann" }))["content"][0]["text"].clone();
+    assert_eq!(hello(), "Hello Ann!");
+    // The variable of the engine before us says it where the configuration does not; and its bucket
+    // has what is not beside the file.
+    home.run(&["stop"]);
+    let moto = Moto::start();
+    moto.put("functs", b"");
+    home.run(&["bundle", "pack", "older/demo", "--output", "demo.zip"]);
+    moto.put("functs/demo.zip", &std::fs::read(home.path("demo.zip")).unwrap());
+    std::fs::remove_dir_all(home.path("older/demo")).unwrap();
+    home.configure("");
+    home.configure(&moto.blobs("functs"));
+    let mut start = home.switchboard(&["start"]);
+    start.env("MCP_CONFIG_FILE", home.path("older/demo.json"));
+    assert!(start.status().unwrap().success());
+    assert_eq!(hello(), "Hello Ann!");
+}
+
+pub(super) fn remote() {
+    let (moto, home) = (Moto::start(), Home::new(""));
+    let put = |code: &str| {
+        write(&home, "b", code, "");
+        home.run(&["bundle", "pack", "b", "--output", "b.zip"]);
+        moto.put("pail/b.zip", &std::fs::read(home.path("b.zip")).unwrap());
+    };
+    moto.put("pail", b"");
+    put("def t(): return 'one'\n");
+    let config = |every: &str| {
+        format!(
+            "[bundle.b]\nsource = \"s3://pail/b.zip\"\n[bundles]\nrefresh = \"100ms\"\n\
+             refresh_remote = \"{every}\"\n{}",
+            moto.blobs("other")
+        )
+    };
+    home.configure(&config("24h"));
+    home.start();
+    assert_eq!(text(&home, "b__t"), "one");
+    put("def t(): return 'another'\n");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(text(&home, "b__t"), "one", "nobody looks for a day");
+    home.configure(&config("1s"));
+    home.run(&["reload"]);
+    assert_eq!(text(&home, "b__t"), "another", "but on request");
+    put("def t(): return 'a third'\n");
+    wait("the third", || text(&home, "b__t") == "a third");
 }
 
 pub(super) fn packed() {

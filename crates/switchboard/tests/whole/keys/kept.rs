@@ -2,13 +2,12 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
 use super::{demo, post, started, status, succeeded};
-use crate::common::{Home, peers, postgres, psql, wait};
+use crate::common::{Home, Moto, postgres, psql, wait};
 
 /// A daemon with the demonstration server and these settings of the history.
 fn recording(history: &str) -> Home {
@@ -254,42 +253,9 @@ fn answer(mut stream: &TcpStream, noted: &Mutex<String>) {
     }
 }
 
-/// The server that stands for Amazon's, until it is dropped.
-pub(super) struct Moto(std::process::Child, u16);
-
-impl Moto {
-    pub(super) fn port(&self) -> u16 {
-        self.1
-    }
-
-    pub(super) fn start() -> Self {
-        let script =
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../switchboard-store/tests/moto/serve.py");
-        let mut command = Command::new(peers().join("moto/bin/python"));
-        let mut child = command
-            .arg(script)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().rsplit([':', ' ']).next().unwrap().parse().unwrap();
-        Self(child, port)
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 pub(super) fn store_dynamodb() {
     let moto = Moto::start();
-    let (endpoint, seen) = spy(Some(moto.1));
+    let (endpoint, seen) = spy(Some(moto.port()));
     let config = |makes: bool| {
         format!(
             "[store.dynamodb]\nregion = \"eu-south-2\"\nendpoint = \"{endpoint}\"\n\

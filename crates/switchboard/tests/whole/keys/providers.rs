@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use switchboard_testkit::issuer::{Provider, Signer};
 
-use super::kept::{Moto, spy};
+use super::kept::spy;
 use super::started;
 use crate::asked::{POOL_PASSWORD, Pool, ask, authority, log_in, me, now, patched, token};
-use crate::common::{Home, succeeded, wait};
+use crate::common::{Home, Moto, succeeded, wait};
 
 /// A token of `provider`, and what it is made of.
 fn claims(provider: &Provider) -> Value {

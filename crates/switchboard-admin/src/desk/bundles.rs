@@ -1,0 +1,335 @@
+//! Bundles that are pushed: kept in versions, one of which is served.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use switchboard_core::store::{Change, Query, Row, StoreError, Test, tables};
+
+use crate::access::Right;
+use crate::desk::documents::Version;
+use crate::desk::manifest::Stats;
+use crate::desk::packages::Upload;
+use crate::desk::{Desk, area};
+use crate::fault::Fault;
+use crate::mask::unmask;
+use crate::operations::{Inspected, Package};
+use crate::record::{Bundle, BundleVersion, BundleWish, RollbackWish};
+
+/// Versions of a bundle that are kept, the one that is served among them.
+const VERSIONS: usize = 10;
+
+/// Versions that are looked at together: more than are ever kept.
+const PAGE: u32 = 100;
+
+/// An archive, and what says whose it is.
+pub(super) struct Archive {
+    pub content: Bytes,
+    pub signature: Option<String>,
+}
+
+/// A version that is kept and not served yet.
+pub(super) struct Taken {
+    pub inspected: Inspected,
+    definition: Value,
+    kept: Option<Row>,
+}
+
+impl Inspected {
+    pub(super) fn stats(&self) -> Stats {
+        let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+        Stats {
+            tools: count(self.tools),
+            resources: count(self.resources),
+            prompts: count(self.prompts),
+            ..Stats::default()
+        }
+    }
+}
+
+impl Desk {
+    /// Keeps a bundle: in a new version where one is sent, with another definition where that is.
+    /// What could not be served is not kept.
+    pub(crate) async fn put_bundle(
+        &self,
+        name: &str,
+        wish: BundleWish,
+        meant: Version,
+    ) -> Result<Bundle, Fault> {
+        self.access.require(Right::Manage(area(&tables::BUNDLES)))?;
+        let kept = self.kept(&tables::BUNDLES, name).await?;
+        let none = Value::Null;
+        let body = kept.as_ref().and_then(|row| row.get("body")).unwrap_or(&none);
+        let definition = match wish.definition {
+            Some(sent) => unmask(sent.0, Some(&body["definition"]))
+                .map_err(|why| Fault::Invalid(why.to_string()))?,
+            None if body.is_null() => json!({}),
+            None => body["definition"].clone(),
+        };
+        let uploaded = wish.upload.clone();
+        let sent = self.sent(wish.package, wish.upload).await?;
+        let is_new = sent.is_some();
+        let archive = match (sent, body["current"].as_str()) {
+            (Some(content), _) => Archive { content, signature: wish.signature },
+            (None, Some(current)) => self.archive(name, current).await?,
+            (None, None) => {
+                return Err(Fault::invalid("a new bundle needs a `package` or an `upload`"));
+            }
+        };
+        self.check_server(name).await?;
+        let inspected = self.inspect(name, &archive, &definition).await?;
+        if is_new {
+            self.keep_version(name, &archive, &inspected).await?;
+        }
+        let bundle = self.serve(name, (&inspected, definition), (kept, meant)).await?;
+        if let Some(key) = uploaded {
+            // It is kept as a version now. Where it cannot be deleted, the next one takes its place.
+            let _ = self.ports.blobs.delete(&key).await;
+        }
+        Ok(bundle)
+    }
+
+    /// Has an older version served again.
+    pub(crate) async fn roll_back(
+        &self,
+        name: &str,
+        wish: RollbackWish,
+        meant: Version,
+    ) -> Result<Bundle, Fault> {
+        self.access.require(Right::Manage(area(&tables::BUNDLES)))?;
+        let kept = self.kept(&tables::BUNDLES, name).await?;
+        let body = kept.as_ref().and_then(|row| row.get("body")).cloned();
+        let Some(body) = body else { return Err(missing(name)) };
+        let current = body["current"].as_str().unwrap_or_default();
+        let versions = self.versions(name).await?;
+        let digest = older(&versions, current, wish.digest.as_deref())?;
+        let archive = self.archive(name, &digest).await?;
+        let definition = body["definition"].clone();
+        let inspected = self.inspect(name, &archive, &definition).await?;
+        self.serve(name, (&inspected, definition), (kept, meant)).await
+    }
+
+    /// Keeps an archive as a version of a bundle, whether there was one of that name or not.
+    pub(super) async fn take(&self, name: &str, archive: Archive) -> Result<Taken, Fault> {
+        self.check_server(name).await?;
+        let kept = self.kept(&tables::BUNDLES, name).await?;
+        let body = kept.as_ref().and_then(|row| row.get("body"));
+        let definition = body.map_or_else(|| json!({}), |body| body["definition"].clone());
+        let inspected = self.inspect(name, &archive, &definition).await?;
+        self.keep_version(name, &archive, &inspected).await?;
+        Ok(Taken { inspected, definition, kept })
+    }
+
+    /// Has a version served that was just kept.
+    pub(super) async fn serve_new(&self, name: &str, taken: Taken) -> Result<(), Fault> {
+        let Taken { inspected, definition, kept } = taken;
+        self.serve(name, (&inspected, definition), (kept, Version::Any)).await.map(drop)
+    }
+
+    /// The versions that are kept of a bundle, those first that were pushed last.
+    pub(crate) async fn bundle_versions(&self, name: &str) -> Result<Vec<BundleVersion>, Fault> {
+        let kept = self.row(&tables::BUNDLES, name).await?.ok_or_else(|| missing(name))?;
+        let current = kept.get("body").and_then(|body| body["current"].as_str());
+        let versions = self.versions(name).await?;
+        Ok(versions.iter().map(|row| BundleVersion::of(row, current)).collect())
+    }
+
+    /// Serves a bundle no more, and deletes its versions.
+    pub(crate) async fn remove_bundle(&self, name: &str, meant: Version) -> Result<(), Fault> {
+        self.delete_document(&tables::BUNDLES, name, meant).await?;
+        for row in self.versions(name).await? {
+            self.drop_version(row.key).await?;
+        }
+        Ok(())
+    }
+
+    /// An address to which the archive of a bundle can be uploaded.
+    pub(crate) async fn bundle_upload(&self, name: &str) -> Result<Upload, Fault> {
+        self.access.require(Right::Manage(area(&tables::BUNDLES)))?;
+        let is_plain = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == '-';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
+            return Err(Fault::invalid("a bundle is named by letters, digits, `-` and `_`"));
+        }
+        self.upload_to(format!("{}{name}.zip", self.uploads("bundles"))).await
+    }
+
+    /// What was sent, one way or the other.
+    pub(super) async fn sent(
+        &self,
+        inline: Option<String>,
+        upload: Option<String>,
+    ) -> Result<Option<Bytes>, Fault> {
+        match (inline, upload) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(Fault::invalid("send the package or upload it, not both")),
+            (Some(text), None) => {
+                let content = STANDARD.decode(text.trim());
+                let content = content.map_err(|error| {
+                    Fault::Invalid(format!("the package is not in base64: {error}"))
+                })?;
+                Ok(Some(content.into()))
+            }
+            (None, Some(key)) => self.uploaded(&key).await.map(Some),
+        }
+    }
+
+    /// What was uploaded by somebody of this tenant.
+    pub(super) async fn uploaded(&self, key: &str) -> Result<Bytes, Fault> {
+        let is_own = ["packages", "bundles"].iter().any(|it| key.starts_with(&self.uploads(it)));
+        match is_own {
+            true => self.fetch(key).await,
+            false => Err(Fault::NotFound { what: "upload", key: key.to_owned() }),
+        }
+    }
+
+    /// A blob that may be an archive.
+    pub(super) async fn fetch(&self, key: &str) -> Result<Bytes, Fault> {
+        let missing = || Fault::NotFound { what: "upload", key: key.to_owned() };
+        let glance = self.ports.blobs.glance(key).await?.ok_or_else(missing)?;
+        let limit = self.ports.operations.package_limit();
+        if glance.bytes > limit {
+            let bytes = glance.bytes;
+            let why = format!("the package has {bytes} bytes, and {limit} is the limit");
+            return Err(Fault::Invalid(why));
+        }
+        self.ports.blobs.read(key).await?.ok_or_else(missing)
+    }
+
+    async fn inspect(
+        &self,
+        name: &str,
+        archive: &Archive,
+        definition: &Value,
+    ) -> Result<Inspected, Fault> {
+        let package = Package {
+            name,
+            content: archive.content.clone(),
+            signature: archive.signature.as_deref(),
+            definition,
+            may_spawn: self.access.has(Right::Spawn),
+        };
+        Ok(self.ports.operations.inspect(self.tenant(), package).await?)
+    }
+
+    /// Bundles and servers of a tenant share one set of names.
+    async fn check_server(&self, name: &str) -> Result<(), Fault> {
+        let servers = self.ports.store.read(&tables::SERVERS, self.tenant(), &[name]).await?;
+        match servers.is_empty() {
+            true => Ok(()),
+            false => Err(Fault::Invalid(format!("`{name}` is a server of this tenant"))),
+        }
+    }
+
+    async fn keep_version(
+        &self,
+        name: &str,
+        archive: &Archive,
+        inspected: &Inspected,
+    ) -> Result<(), Fault> {
+        let now = self.now();
+        let bytes = i64::try_from(archive.content.len()).unwrap_or(i64::MAX);
+        let row = Row::new(version_key(name, &inspected.digest))
+            .with("bundle", name)
+            .with("digest", inspected.digest.as_str())
+            .with("version", inspected.version.clone())
+            .with("bytes", bytes)
+            .with("content", STANDARD.encode(&archive.content))
+            .with("signature", archive.signature.clone())
+            .with("created_at", now.as_str());
+        let change = vec![Change::Put(self.stamped(row, &now))];
+        Ok(self.ports.store.write(&tables::BUNDLE_VERSIONS, self.tenant(), change).await?)
+    }
+
+    /// Has a version served, with a definition, and lets go of versions that are too many.
+    async fn serve(
+        &self,
+        name: &str,
+        (inspected, definition): (&Inspected, Value),
+        kept: (Option<Row>, Version),
+    ) -> Result<Bundle, Fault> {
+        let body = json!({ "current": inspected.digest, "definition": definition });
+        let row = self.keep(&tables::BUNDLES, name, body, kept).await?;
+        let versions = self.versions(name).await?;
+        let others = versions.into_iter().filter(|it| it.text("digest") != Some(&inspected.digest));
+        for row in others.skip(VERSIONS - 1) {
+            self.drop_version(row.key).await?;
+        }
+        Ok(Bundle::from(&row))
+    }
+
+    /// The rows of the versions of a bundle without their archives, those first that were pushed last.
+    async fn versions(&self, name: &str) -> Result<Vec<Row>, Fault> {
+        let query = Query::first(PAGE).only("bundle", Test::Is(name.into()));
+        let query = Query { omits_large: true, ..query };
+        let listed = self.ports.store.list(&tables::BUNDLE_VERSIONS, self.tenant(), &query).await?;
+        let mut rows = listed.rows;
+        let pushed = |row: &Row| row.text("updated_at").map(str::to_owned);
+        rows.sort_by_key(|row| std::cmp::Reverse(pushed(row)));
+        Ok(rows)
+    }
+
+    async fn archive(&self, name: &str, digest: &str) -> Result<Archive, Fault> {
+        let key = version_key(name, digest);
+        let store = &self.ports.store;
+        let row = store.read(&tables::BUNDLE_VERSIONS, self.tenant(), &[&key]).await?.pop();
+        let row = row.ok_or_else(|| Fault::NotFound { what: "version", key: digest.to_owned() })?;
+        let content = STANDARD.decode(row.text("content").unwrap_or_default());
+        let content = content.map_err(|error| Fault::internal(&format!("`{key}`: {error}")))?;
+        let signature = row.text("signature").map(str::to_owned);
+        Ok(Archive { content: content.into(), signature })
+    }
+
+    async fn drop_version(&self, key: String) -> Result<(), Fault> {
+        let change = vec![Change::Delete(key)];
+        match self.ports.store.write(&tables::BUNDLE_VERSIONS, self.tenant(), change).await {
+            // Somebody else was quicker.
+            Ok(()) | Err(StoreError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Under which a version is kept. No name of a bundle has a full stop in it.
+fn version_key(name: &str, digest: &str) -> String {
+    format!("{name}.{digest}")
+}
+
+fn missing(name: &str) -> Fault {
+    Fault::NotFound { what: "bundle", key: name.to_owned() }
+}
+
+/// The digest that is meant: one that begins so, or that of the version before the current one.
+fn older(versions: &[Row], current: &str, wanted: Option<&str>) -> Result<String, Fault> {
+    let digests = || versions.iter().filter_map(|row| row.text("digest"));
+    let Some(wanted) = wanted else {
+        let older = digests().skip_while(|digest| *digest != current).nth(1);
+        let why = || Fault::invalid("there is no version before the one that is served");
+        return older.map(str::to_owned).ok_or_else(why);
+    };
+    let mut meant = digests().filter(|digest| digest.starts_with(wanted));
+    match (meant.next(), meant.next()) {
+        (Some(digest), None) if !wanted.is_empty() => Ok(digest.to_owned()),
+        (None, _) => Err(Fault::NotFound { what: "version", key: wanted.to_owned() }),
+        _ => Err(Fault::Invalid(format!("several versions begin with `{wanted}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switchboard_core::store::Row;
+
+    use super::older;
+
+    #[test]
+    fn versions_are_meant_by_how_they_begin_or_by_what_is_served() {
+        let versions = ["c9", "b7", "b1"].map(|digest| Row::new(digest).with("digest", digest));
+        let older = |current, wanted| older(&versions, current, wanted).ok();
+        assert_eq!(older("c9", None).as_deref(), Some("b7"));
+        assert_eq!(older("b7", None).as_deref(), Some("b1"));
+        assert_eq!(older("b1", None), None, "it is the oldest");
+        assert_eq!(older("b1", Some("c")).as_deref(), Some("c9"), "forward is allowed");
+        assert_eq!(older("c9", Some("b")), None, "two begin so");
+        assert_eq!(older("c9", Some("")), None);
+        assert_eq!(older("c9", Some("d")), None);
+    }
+}

@@ -1,0 +1,80 @@
+//! What takes long, for which nobody waits long.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use switchboard_function::Digest;
+use tokio_util::task::TaskTracker;
+
+/// What was begun, by what it is about.
+#[derive(Clone, Default)]
+pub(super) struct Jobs(Arc<Mutex<HashMap<Digest, Job>>>);
+
+/// How it stands with something that takes long.
+enum Job {
+    UnderWay,
+    /// Nobody was told yet.
+    Ended(Result<(), String>),
+    Failed(String),
+}
+
+impl Jobs {
+    /// Has something done for which nobody waits longer than `patience`: where it is not done by then,
+    /// it goes on, and whoever asks after it has ended is told.
+    ///
+    /// # Errors
+    ///
+    /// That `what` is under way, or why it failed.
+    pub(super) async fn finish(
+        &self,
+        (key, what): (Digest, &str),
+        (tasks, patience): (&TaskTracker, Duration),
+        work: impl Future<Output = Result<(), String>> + Send + 'static,
+    ) -> Result<(), String> {
+        if let Some(outcome) = settled(&mut self.all(), key) {
+            return outcome.unwrap_or_else(|| Err(what.to_owned()));
+        }
+        let own = self.clone();
+        let working = tasks.spawn(async move {
+            let outcome = work.await;
+            own.all().insert(key, Job::Ended(outcome));
+        });
+        // Where it is not done, or fell over, it is said to be under way.
+        let _ = tokio::time::timeout(patience, working).await;
+        let outcome = settled(&mut self.all(), key).flatten();
+        outcome.unwrap_or_else(|| Err(what.to_owned()))
+    }
+
+    /// Whether something has ended of which nobody was told.
+    pub(super) fn have_ended(&self) -> bool {
+        self.all().values().any(|job| matches!(job, Job::Ended(_)))
+    }
+
+    /// Has what failed be tried again.
+    pub(super) fn forget_failures(&self) {
+        self.all().retain(|_, job| !matches!(job, Job::Failed(_)));
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Digest, Job>> {
+        self.0.lock().expect("no one panics holding it")
+    }
+}
+
+/// What became of a job, if it was ever begun: `Some(None)` while it is under way. One that was never
+/// begun is begun by whoever asks.
+#[expect(clippy::option_option, reason = "never begun, under way, and ended are three things")]
+fn settled(jobs: &mut HashMap<Digest, Job>, key: Digest) -> Option<Option<Result<(), String>>> {
+    let (now, outcome) = match jobs.remove(&key) {
+        None => (Some(Job::UnderWay), None),
+        Some(Job::UnderWay) => (Some(Job::UnderWay), Some(None)),
+        Some(Job::Ended(Ok(()))) => (None, Some(Some(Ok(())))),
+        Some(Job::Ended(Err(cause)) | Job::Failed(cause)) => {
+            (Some(Job::Failed(cause.clone())), Some(Some(Err(cause))))
+        }
+    };
+    if let Some(now) = now {
+        jobs.insert(key, now);
+    }
+    outcome
+}

@@ -1,0 +1,256 @@
+//! Bundles that are pushed, uploaded, or lie in a bucket.
+
+use serde_json::{Value, json};
+
+use super::{CLIENT, DEMO, OLDER, listed, text, write};
+use crate::asked::{ask, authority};
+use crate::common::{Home, Moto, peers, put, succeeded};
+
+/// What `t` of the bundle `b` is to say.
+fn saying(home: &Home, what: &str) {
+    write(home, "b", &format!("def t(): return '{what}'\n"), "");
+}
+
+fn versions(home: &Home) -> Vec<(String, bool)> {
+    let listed = home.run(&["bundle", "versions", "b", "--json"]);
+    let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
+    let version = |it: &Value| (it["digest"].as_str().unwrap().to_owned(), it["isCurrent"] == true);
+    listed.iter().map(version).collect()
+}
+
+#[track_caller]
+fn refused(home: &Home, args: &[&str], part: &str) {
+    let output = home.switchboard(args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains(part), "{args:?}: {said}");
+}
+
+#[test]
+fn versions_are_pushed_and_rolled_back() {
+    let home = Home::new("");
+    home.start();
+    for what in ["one", "two", "three"] {
+        saying(&home, what);
+        home.run(&["bundle", "push", "b"]);
+        assert_eq!(text(&home, "b__t"), what, "at once");
+    }
+    let kept = versions(&home);
+    assert_eq!(kept.iter().map(|it| it.1).collect::<Vec<_>>(), [true, false, false]);
+    home.run(&["bundle", "rollback", "b"]);
+    assert_eq!(text(&home, "b__t"), "two");
+    home.run(&["bundle", "rollback", "b"]);
+    assert_eq!(text(&home, "b__t"), "one");
+    refused(&home, &["bundle", "rollback", "b"], "there is no version before");
+    home.run(&["bundle", "rollback", "b", &kept[0].0[..12]]);
+    assert_eq!(text(&home, "b__t"), "three");
+    // What cannot be served is not kept.
+    write(&home, "b", "def u(): return 1\n", "");
+    refused(&home, &["bundle", "push", "b"], "`t` names `t`, which is not in `code`");
+    assert_eq!((text(&home, "b__t").as_str(), versions(&home).len()), ("three", 3));
+    // Another process has the same, and the configuration comes first.
+    home.run(&["restart"]);
+    assert_eq!(text(&home, "b__t"), "three");
+    write(&home, "c", "def t(): return 'configured'\n", "");
+    home.configure("[bundle.b]\nsource = \"c\"\n");
+    home.run(&["reload"]);
+    assert_eq!(text(&home, "b__t"), "configured");
+    refused(&home, &["bundle", "push", "c", "--as", "b"], "stands in the configuration file");
+    home.configure("");
+    home.run(&["reload"]);
+    assert_eq!(text(&home, "b__t"), "three");
+    home.run(&["bundle", "remove", "b"]);
+    assert_eq!(listed(&home, "b"), Value::Null);
+    refused(&home, &["bundle", "versions", "b"], "there is no bundle `b`");
+}
+
+/// What is set and granted stays, is checked, and is shown to nobody.
+#[test]
+fn what_is_set_of_a_pushed_bundle_stays() {
+    let home = Home::new("");
+    let code = "import switchboard\ndef t(): return switchboard.settings['word']\n";
+    let manifest = "[settings.word]\nrequired = true\n[wants]\nhosts = [\"api.example.com\"]\n";
+    write(&home, "b", code, manifest);
+    home.start();
+    refused(&home, &["bundle", "push", "b"], "the setting `word` is missing");
+    refused(&home, &["bundle", "push", "b", "--set", "word=hush"], "it wants to connect to");
+    let grant = ["--grant-host", "api.example.com"];
+    home.run(&[&["bundle", "push", "b", "--set", "word=hush"], &grant[..]].concat());
+    assert_eq!(text(&home, "b__t"), "hush");
+    write(&home, "b", &code.replace("return ", "return 'again ' + "), manifest);
+    let shown = home.run(&["bundle", "push", "b", "--json"]);
+    assert!(shown.contains("api.example.com") && !shown.contains("hush"), "{shown}");
+    assert_eq!(text(&home, "b__t"), "again hush");
+    home.run(&["bundle", "push", "b", "--prefix", "p"]);
+    assert_eq!(text(&home, "p__t"), "again hush");
+    home.run(&["stop"]);
+    let database = std::fs::read(home.path("s/store.db")).unwrap_or_default();
+    assert!(!String::from_utf8_lossy(&database).contains("hush"), "it is sealed");
+}
+
+/// One request of GraphQL of whoever runs the daemon.
+#[track_caller]
+fn graphql(home: &Home, tenant: &str, query: &str, variables: &Value) -> Value {
+    let body = json!({ "query": query, "variables": variables }).to_string();
+    let headers = format!("X-API-Key: {}\r\n", home.key());
+    let place = format!("POST /{tenant}/mcp_core_graphql");
+    let said = ask(&authority(home), &place, &headers, &body);
+    assert_eq!(said.status, 200, "{said:?}");
+    assert!(said.body.get("errors").is_none(), "{said:?}");
+    said.body["data"].clone()
+}
+
+/// The text of the result of a tool of a tenant; the whole answer where there is none.
+fn text_of(home: &Home, tenant: &str, tool: &str, arguments: &Value) -> String {
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": tool, "arguments": arguments } });
+    let headers = format!("X-API-Key: {}\r\n", home.key());
+    let said = ask(&authority(home), &format!("POST /{tenant}/mcp"), &headers, &body.to_string());
+    let text = said.body["result"]["content"][0]["text"].as_str();
+    text.map_or_else(|| said.body.to_string(), str::to_owned)
+}
+
+#[test]
+fn bundles_of_tenants_are_their_own() {
+    let home = Home::new("");
+    home.start();
+    for tenant in ["acme", "other"] {
+        home.run(&["tenant", "create", tenant]);
+        saying(&home, tenant);
+        home.run(&["bundle", "push", "b", "--tenant", tenant]);
+    }
+    for tenant in ["acme", "other"] {
+        assert_eq!(text_of(&home, tenant, "b__t", &json!({})), tenant);
+    }
+    assert_eq!(listed(&home, "b"), Value::Null, "and none of the default one");
+    // The machine is not theirs.
+    let files = ["bundle", "push", "b", "--tenant", "acme", "--grant-file", "/etc"];
+    refused(&home, &files, "granted to bundles of its owner only");
+    let variable = ["bundle", "push", "b", "--tenant", "acme", "--grant-env", "PATH"];
+    refused(&home, &variable, "granted to bundles of its owner only");
+    home.configure("bundles.sandbox = \"off\"\n");
+    home.run(&["reload"]);
+    write(&home, "b", "def t():\n    return open('/etc/passwd').read()\n", "");
+    home.run(&["bundle", "push", "b", "--tenant", "acme"]);
+    let said = text_of(&home, "acme", "b__t", &json!({}));
+    assert!(said.contains("Permission denied"), "confined, whatever is configured: {said}");
+    home.run(&["restart"]);
+    assert_eq!(text_of(&home, "other", "b__t", &json!({})), "other");
+    home.run(&["bundle", "remove", "b", "--tenant", "other"]);
+    assert!(text_of(&home, "other", "b__t", &json!({})).contains("error"));
+}
+
+/// Packs the demonstration of the older engine, with another word in it.
+fn demo(home: &Home, greeting: &str) -> Vec<u8> {
+    let directory = home.path("demo-source/demo");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("__init__.py"), DEMO.replace("{name}!", greeting)).unwrap();
+    std::fs::write(home.path("demo-source/mcp_configuration.json"), OLDER).unwrap();
+    home.run(&["bundle", "pack", "demo-source", "--output", "demo.zip"]);
+    std::fs::read(home.path("demo.zip")).unwrap()
+}
+
+/// What the client of the Python SDK sees, by the address alone.
+#[track_caller]
+fn seen_by_python(home: &Home, address: &str) {
+    let python = peers().join("python-mcp1/bin/python");
+    let output = home.command(python).args(["-c", CLIENT, address, &home.key()]).output().unwrap();
+    let expected = "add_numbers hello\nHello Ann! False\n{\"result\": 3} False\n\
+                    what is at demo://motd\ngreet Bo\n";
+    assert_eq!(succeeded("the client", &output), expected);
+}
+
+#[test]
+fn the_demonstration_of_the_older_engine_is_served_out_of_s3() {
+    let (moto, home) = (Moto::start(), Home::new(""));
+    moto.put("pail", b"");
+    moto.put("pail/demo.zip", &demo(&home, "{name}!"));
+    let source = "[bundle.demo]\nsource = \"s3://pail/demo.zip\"\n";
+    home.configure(&format!("{source}{}", moto.blobs("other")));
+    home.start();
+    seen_by_python(&home, &home.address());
+    for (source, part) in [
+        ("s3://pail/none.zip", "there is no `s3://pail/none.zip`"),
+        ("s3://pail", "is not of the form `s3://BUCKET/KEY`"),
+    ] {
+        home.configure(&format!("[bundle.demo]\nsource = \"{source}\"\n{}", moto.blobs("other")));
+        home.run(&["reload"]);
+        let problem = listed(&home, "demo")["problem"].to_string();
+        assert!(problem.contains(part), "{problem}");
+    }
+    seen_by_python(&home, &home.address());
+}
+
+/// As a program does it that was written for the older engine.
+#[test]
+fn a_package_is_uploaded_processed_and_changed_by_rows() {
+    let (moto, home) = (Moto::start(), Home::new(""));
+    moto.put("pail", b"");
+    home.configure(&moto.blobs("pail"));
+    home.start();
+    home.run(&["tenant", "create", "acme"]);
+    let upload = "mutation { generateMcpPackageUploadUrl(packageName: \"demo\") \
+                  { ok uploadUrl s3Key } }";
+    let process = "mutation ($key: String!, $with: JSONCamelCase) { processMcpPackage(s3Key: $key, \
+                   moduleName: \"demo\", packageName: \"demo\", variables: $with, updatedBy: \"ann\") \
+                   { ok message stats { tools resources prompts modules settings } } }";
+    let send = |greeting: &str, with: Value| {
+        let to = graphql(&home, "acme", upload, &json!({}))["generateMcpPackageUploadUrl"].clone();
+        assert_eq!(put(to["uploadUrl"].as_str().unwrap(), "", &demo(&home, greeting)), 200);
+        let variables = json!({ "key": to["s3Key"], "with": with });
+        graphql(&home, "acme", process, &variables)["processMcpPackage"].clone()
+    };
+    let done = send("{name}!", Value::Null);
+    let stats = json!({ "tools": 2, "resources": 1, "prompts": 1, "modules": 1, "settings": 1 });
+    assert_eq!((&done["ok"], &done["stats"]), (&json!(true), &stats), "{done}");
+    seen_by_python(&home, &home.address().replace("/mcp", "/acme/mcp"));
+    // A new version, and a variable that overrides a setting.
+    let done = send("{name}, again!", json!({ "greeting": "Servus" }));
+    assert_eq!(done["ok"], true, "{done}");
+    let hello = || text_of(&home, "acme", "hello", &json!({ "name": "Ann" }));
+    assert_eq!(hello(), "Servus Ann, again!");
+    // What is changed in rows is served.
+    let change = "mutation { insertUpdateMcpFunction(name: \"add_numbers\", mcpType: \"tool\", \
+                  status: 0, updatedBy: \"ann\") { mcpFunction { status } } }";
+    graphql(&home, "acme", change, &json!({}));
+    let add = text_of(&home, "acme", "add_numbers", &json!({ "a": 1, "b": 2 }));
+    assert!(add.contains("error"), "{add}");
+    let setting = "{ mcpModule(moduleName: \"demo\") { classes } }";
+    let classes = graphql(&home, "acme", setting, &json!({}))["mcpModule"]["classes"].clone();
+    let change = "mutation ($id: String!, $to: JSONCamelCase) { insertUpdateMcpSetting(settingId: \
+                  $id, setting: $to, updatedBy: \"ann\") { mcpSetting { settingId } } }";
+    let with = json!({ "id": classes[0]["settingId"], "to": { "greeting": "Grüezi" } });
+    graphql(&home, "acme", change, &with);
+    assert_eq!(hello(), "Grüezi Ann, again!");
+    home.run(&["restart"]);
+    assert_eq!(hello(), "Grüezi Ann, again!");
+    // What was uploaded by nobody, or by somebody else, is not there.
+    for key in ["packages/other/demo.zip", "demo.zip", "packages/acme/../other/demo.zip"] {
+        let variables = json!({ "key": key, "with": null });
+        let done = graphql(&home, "acme", process, &variables)["processMcpPackage"].clone();
+        assert_eq!(done["ok"], false, "{key}: {done}");
+    }
+}
+
+/// A bucket and rows as the older engine left them are served as they are.
+#[test]
+fn a_package_in_the_bucket_of_the_older_engine_is_served_in_place() {
+    let (moto, home) = (Moto::start(), Home::new(""));
+    moto.put("functs", b"");
+    moto.put("functs/demo.zip", &demo(&home, "{name}!"));
+    home.configure(&moto.blobs("functs"));
+    home.start();
+    home.run(&["tenant", "create", "acme"]);
+    let load = "mutation ($it: JSONCamelCase) { loadMcpConfiguration(packageName: \"demo\", source: \"\", \
+                mcpConfiguration: $it, updatedBy: \"ann\") { ok message } }";
+    let manifest: Value = serde_json::from_str(OLDER).unwrap();
+    let done = graphql(&home, "acme", load, &json!({ "it": manifest }));
+    assert_eq!(done["loadMcpConfiguration"]["ok"], true, "{done}");
+    seen_by_python(&home, &home.address().replace("/mcp", "/acme/mcp"));
+    // By its name alone it is kept as a version.
+    home.run(&["tenant", "create", "other"]);
+    let load = "mutation { loadMcpConfiguration(moduleName: \"demo\", source: \"\", updatedBy: \"b\") \
+                { ok message } }";
+    let done = graphql(&home, "other", load, &json!({}));
+    assert_eq!(done["loadMcpConfiguration"]["ok"], true, "{done}");
+    seen_by_python(&home, &home.address().replace("/mcp", "/other/mcp"));
+}
