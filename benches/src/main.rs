@@ -5,6 +5,7 @@
 //! servers: the daemon's own, which is faster than any that is written with an SDK, so that nothing
 //! hides what a gateway costs; and one that is written with one, as those that people have.
 
+mod bundles;
 mod front;
 mod fronts;
 mod load;
@@ -65,6 +66,7 @@ fn main() -> Result<()> {
         report::line(&table.render(subject.name));
         daemon.stop().await?;
 
+        report::line(&bundles::measure(&program, rounds, length).await?);
         let rest = setup::at_rest(&program, LAZY_UPSTREAMS, if quick { 3 } else { STARTS }).await?;
         report::line(&rest.render());
         Ok(())

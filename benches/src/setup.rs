@@ -92,19 +92,23 @@ pub(crate) struct Daemon {
 }
 
 /// A home directory with the program to run in it.
-struct Home {
+pub(crate) struct Home {
     directory: TempDir,
     program: PathBuf,
 }
 
 impl Home {
-    fn new(program: &Path, config: &str) -> Result<Self> {
+    pub(crate) fn new(program: &Path, config: &str) -> Result<Self> {
         let directory = TempDir::new()?;
         std::fs::write(directory.path().join("config.toml"), config)?;
         Ok(Self { directory, program: std::path::absolute(program)? })
     }
 
-    async fn run(&self, args: &[&str]) -> Result<String> {
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) async fn run(&self, args: &[&str]) -> Result<String> {
         let home = self.directory.path();
         let output = Command::new(&self.program)
             .args(args)
@@ -121,7 +125,7 @@ impl Home {
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
-    async fn status(&self) -> Result<Value> {
+    pub(crate) async fn status(&self) -> Result<Value> {
         Ok(serde_json::from_str(&self.run(&["status", "--json"]).await?)?)
     }
 }

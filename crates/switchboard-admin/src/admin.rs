@@ -107,6 +107,19 @@ impl Admin {
         answered.unwrap_or_else(|fault| refused(&fault))
     }
 
+    /// Brings the functions of servers elsewhere up to what these list now, in the name of `principal`,
+    /// who runs the daemon.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`]; a server that cannot be asked is none, and in the log.
+    pub async fn sync_again(&self, principal: &Principal, tenant: &Tenant) -> Result<(), Fault> {
+        let policy: std::sync::Arc<dyn Policy> = std::sync::Arc::clone(&self.ports.policy);
+        let access = Access::new(principal, tenant, policy)?;
+        let (ports, live) = (self.ports.clone(), self.live.clone());
+        Desk { access, ports, live, is_quiet: false }.sync_again().await
+    }
+
     /// Whether what a principal of a tenant does is to be told to the feed: somebody watches it, or
     /// did a moment ago.
     pub fn follows(&self, tenant: &Tenant, subject: &str) -> bool {

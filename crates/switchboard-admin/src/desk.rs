@@ -239,6 +239,7 @@ pub(crate) fn area(table: &'static Table) -> Area {
         (&tables::SERVERS, Area::Servers),
         (&tables::BUNDLES, Area::Functions),
         (&tables::BUNDLE_VERSIONS, Area::Functions),
+        (&tables::BUNDLE_VALUES, Area::Functions),
         (&tables::KEYS, Area::Keys),
         (&tables::USERS, Area::Users),
         (&tables::POLICIES, Area::Policies),

@@ -170,12 +170,13 @@ impl Bundles {
         variables: &BTreeMap<String, String>,
     ) -> Self {
         let directory = state.join("bundles");
+        let store = kept.as_ref().map(|kept| Arc::clone(&kept.store));
         Self {
             base: base.to_path_buf(),
             kept,
             finder: Finder::default(),
-            others: Workshop::for_tenants(&directory.join("tenants"), environment),
-            own: Workshop::new(&directory, environment, variables),
+            others: Workshop::for_tenants(&directory.join("tenants"), environment, store.clone()),
+            own: Workshop::new(&directory, environment, variables, store),
             terms: Mutex::default(),
             loaded: Mutex::default(),
             seen: Seen::default(),

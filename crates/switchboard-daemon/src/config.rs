@@ -117,6 +117,10 @@ pub struct TenantsConfig {
     /// costs the store two small questions in that time.
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
     pub refresh: TimeSpan,
+    /// How often servers are asked again whose tools are kept as functions
+    /// (`syncExternalMcpServer`): what they list no more is deleted.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "168h"))]
+    pub sync: TimeSpan,
 }
 
 /// What seals the secrets of tenants in the store: the settings of their servers and modules.
@@ -134,7 +138,12 @@ pub struct VaultConfig {
 
 impl Default for TenantsConfig {
     fn default() -> Self {
-        Self { served: 1_000, idle: TimeSpan::from_mins(60), refresh: TimeSpan::from_secs(10) }
+        Self {
+            served: 1_000,
+            idle: TimeSpan::from_mins(60),
+            refresh: TimeSpan::from_secs(10),
+            sync: TimeSpan::from_mins(60),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use switchboard_admin::Admin;
 use switchboard_client::control::Status;
 use switchboard_client::detach::{self, Report};
+use switchboard_core::store::tables;
 use switchboard_core::{Gateway, Kind, Tenant};
 use switchboard_listen::Front;
 use switchboard_telemetry::log::Reloadable;
@@ -130,10 +131,40 @@ impl Daemon {
     pub(crate) async fn follow_tenants(&self) {
         match self.tenants.get() {
             Some(tenants) => {
-                tokio::join!(tenants.follow(), tenants.learn(&self.gateway));
+                tokio::join!(
+                    tenants.follow(),
+                    tenants.learn(&self.gateway),
+                    self.follow_external(),
+                );
             }
             None => std::future::pending().await,
         }
+    }
+
+    /// Asks servers again whose tools are kept as functions, for as long as it is polled.
+    async fn follow_external(&self) {
+        loop {
+            tokio::time::sleep(self.started_with.tenants.sync.as_duration()).await;
+            let Some(admin) = self.admin.get() else { continue };
+            for tenant in self.with_external().await {
+                if let Err(fault) = admin.sync_again(&crate::outside::owner(), &tenant).await {
+                    tracing::warn!(%fault, %tenant, "servers elsewhere are not asked again");
+                }
+            }
+        }
+    }
+
+    /// The tenants that may have such servers: all, or those that are served, where looking for all is
+    /// a walk through the whole store.
+    async fn with_external(&self) -> Vec<Tenant> {
+        let store = &self.kept.store;
+        if store.walks() {
+            return self.tenants.get().map(|tenants| tenants.served()).unwrap_or_default();
+        }
+        store.tenants(&tables::MODULES).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "servers elsewhere are not asked again");
+            Vec::new()
+        })
     }
 
     /// Waits for other changes to be done. Once another process has taken our place it is too late

@@ -81,6 +81,8 @@ pub struct Grants {
     pub environment: Vec<String>,
     /// Whether a component gets the time; without it the clock stands still.
     pub clock: bool,
+    /// Whether a component may keep values that outlive a call, up to 1,000 of 1 MiB.
+    pub key_value: bool,
     /// Whether a component gets random bytes that nobody can guess. One that was written in Python
     /// does not begin without.
     pub random: bool,

@@ -32,6 +32,8 @@ mod signature;
 mod source;
 mod template;
 #[cfg(feature = "wasm")]
+mod values;
+#[cfg(feature = "wasm")]
 mod wasm;
 
 pub use archive::{Archive, ArchiveError, Caps};
@@ -46,5 +48,7 @@ pub use python::{Interpreter, Isolation, Packages, Python, PythonConfig};
 pub use shelf::{Shelf, ShelfError, Version};
 pub use signature::{SignatureError, SigningKeys};
 pub use source::{Source, Stamp};
+#[cfg(feature = "wasm")]
+pub use values::Values;
 #[cfg(feature = "wasm")]
 pub use wasm::Wasm;

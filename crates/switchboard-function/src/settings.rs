@@ -73,6 +73,7 @@ impl Manifest {
         let is_component = matches!(self.runtime, Runtime::Wasm { .. });
         for (what, is_wanted, is_granted) in [
             ("clock", self.wants.clock, grants.clock),
+            ("key_value", self.wants.key_value, grants.key_value),
             ("random", self.wants.random, grants.random),
         ] {
             if is_component && is_wanted && !is_granted {

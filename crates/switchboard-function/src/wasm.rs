@@ -26,6 +26,7 @@ use crate::config::Grants;
 use crate::manifest::{FunctionKind, Limits, Manifest, Runtime};
 use crate::runtime::{Call, Failure, Input, Runs};
 use crate::shelf::Version;
+use crate::values::{Owner, Values};
 
 /// Runs components; one for each process.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ pub struct Wasm {
     engine: Engine,
     cache: Option<Cache>,
     clock: fn() -> SystemTime,
+    values: Option<Values>,
 }
 
 impl Wasm {
@@ -46,7 +48,13 @@ impl Wasm {
         let key = key(directory)
             .map_err(|error| format!("`{}` cannot be used: {error}", directory.display()))?;
         let cache = Cache::open(directory.join("compiled"), key).map_err(told)?;
-        Ok(Self { engine, cache: Some(cache), clock })
+        Ok(Self { engine, cache: Some(cache), clock, values: None })
+    }
+
+    /// One that keeps values for components that are granted some.
+    #[must_use]
+    pub fn keeping(self, values: Option<Values>) -> Self {
+        Self { values, ..self }
     }
 
     /// Compiles the component of a version, which may take half a minute, and keeps that.
@@ -74,6 +82,8 @@ impl Wasm {
         log: StderrRing,
     ) -> Result<Component, String> {
         let Serving { manifest, settings, environment, grants, version, .. } = serving;
+        let owner = Owner { tenant: serving.tenant.clone(), bundle: serving.name.clone() };
+        let values = self.values.clone().map(|values| (values, Arc::new(owner)));
         let program = self.program(manifest, version).await?;
         let reuse = match &manifest.runtime {
             Runtime::Wasm { reuse, .. } => {
@@ -96,7 +106,7 @@ impl Wasm {
             by_time.entry(time).or_insert_with(|| terms(time));
         }
         let manifest = Arc::clone(manifest);
-        Ok(Component { program, terms: by_time, manifest, log, clock: self.clock })
+        Ok(Component { program, terms: by_time, manifest, log, clock: self.clock, values })
     }
 }
 
@@ -128,6 +138,8 @@ pub(crate) struct Component {
     manifest: Arc<Manifest>,
     log: StderrRing,
     clock: fn() -> SystemTime,
+    /// What it keeps, where anything is kept.
+    values: Option<(Values, Arc<Owner>)>,
 }
 
 #[async_trait]
@@ -145,7 +157,8 @@ impl Runs for Component {
             }
         };
         let (reports, mut heard) = tokio::sync::mpsc::channel(REPORTS);
-        let host = Arc::new(Host { log: self.log.clone(), reports });
+        let (log, values) = (self.log.clone(), self.values.clone());
+        let host = Arc::new(Host { log, reports, values });
         let terms = self.terms.get(&call.time).expect("each function's time has its terms");
         let terms = Arc::clone(terms);
         let asked = switchboard_wasm::Call { ask, terms, host, now: (self.clock)() };
@@ -179,6 +192,7 @@ const REPORTS: usize = 64;
 struct Host {
     log: StderrRing,
     reports: tokio::sync::mpsc::Sender<Json>,
+    values: Option<(Values, Arc<Owner>)>,
 }
 
 #[async_trait]
@@ -204,9 +218,11 @@ impl switchboard_wasm::Host for Host {
         }
     }
 
-    async fn key_value(&self, _: KeyValue) -> Result<Stored, KeyValueError> {
-        // Never granted, so never asked.
-        Err(KeyValueError::Unavailable("this daemon keeps no values for bundles".to_owned()))
+    async fn key_value(&self, operation: KeyValue) -> Result<Stored, KeyValueError> {
+        match &self.values {
+            Some((values, owner)) => values.act(owner, operation).await,
+            None => Err(KeyValueError::Unavailable("values are kept by a daemon only".to_owned())),
+        }
     }
 
     async fn admit(&self, _: &Outgoing) -> Result<Trust, String> {
@@ -242,7 +258,7 @@ fn granted(
     Ok(switchboard_wasm::Grants {
         clock: grants.clock,
         random: grants.random,
-        key_value: false,
+        key_value: grants.key_value,
         environment: variables.collect(),
         hosts,
     })

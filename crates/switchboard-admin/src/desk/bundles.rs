@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use switchboard_core::store::{Change, Query, Row, StoreError, Test, tables};
+use switchboard_core::store::{Change, Condition, Query, Row, StoreError, Test, tables};
 
 use crate::access::Right;
 use crate::desk::documents::Version;
@@ -134,13 +134,19 @@ impl Desk {
         Ok(versions.iter().map(|row| BundleVersion::of(row, current)).collect())
     }
 
-    /// Serves a bundle no more, and deletes its versions.
+    /// Serves a bundle no more, and deletes its versions and what it kept.
     pub(crate) async fn remove_bundle(&self, name: &str, meant: Version) -> Result<(), Fault> {
         self.delete_document(&tables::BUNDLES, name, meant).await?;
         for row in self.versions(name).await? {
             self.drop_version(row.key).await?;
         }
-        Ok(())
+        loop {
+            let own = vec![Condition { column: "bundle", test: Test::Is(name.into()) }];
+            let store = &self.ports.store;
+            if store.prune(&tables::BUNDLE_VALUES, self.tenant(), own, PAGE).await? == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// An address to which the archive of a bundle can be uploaded.

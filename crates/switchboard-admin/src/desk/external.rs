@@ -39,11 +39,7 @@ impl Desk {
         self.access.require(Right::Manage(Area::Servers))?;
         self.access.require(Right::Manage(Area::Functions))?;
         let definition = external.definition()?;
-        let offers = self.ports.operations.preview(self.tenant(), &definition).await?;
-        let tools: Vec<_> = offers.into_iter().filter(|offer| offer.kind == Kind::Tools).collect();
-        let functions: Vec<_> = tools.iter().map(|tool| external.function(tool)).collect();
-        // Before anything is written: a name that is taken by something else is not taken from it.
-        self.check_names(&external.name, &functions).await?;
+        let functions = self.listed(&external, &definition).await?;
         let wish = ServerWish { definition: JsonCamelCase(definition) };
         self.put_server(&external.name, wish, Version::Any).await?;
         let module = ModuleWish {
@@ -51,16 +47,77 @@ impl Desk {
             classes: Some(vec![Class { class_name: PROXY.to_owned(), setting_id: None }]),
             source: Some("external".to_owned()),
         };
-        // `prune` tells of all of them.
+        // `mirror` tells of all of them.
         let quiet = Self { is_quiet: true, ..self.clone() };
         quiet.put_module(&external.name, module, Extent::Whole, external.by.clone()).await?;
+        let tools = self.mirror(&external, functions).await?;
+        let tools = i32::try_from(tools).unwrap_or(i32::MAX);
+        Ok(Stats { tools, modules: 1, ..Stats::default() })
+    }
+
+    /// The same again for every server that was registered so, as it is kept now. One that cannot be
+    /// asked keeps the functions that it has.
+    pub(crate) async fn sync_again(&self) -> Result<(), Fault> {
+        let query = Query::first(PAGE).only("source", Test::Is("external".into()));
+        let modules = self.ports.store.list(&tables::MODULES, self.tenant(), &query).await?;
+        for module in modules.rows {
+            let key = [&*module.key];
+            let servers = self.ports.store.read(&tables::SERVERS, self.tenant(), &key).await?;
+            let Some(server) = servers.first() else { continue };
+            let definition = server.get("body").cloned().unwrap_or_default();
+            let prefix = definition["prefix"].as_str().map(str::to_owned);
+            let external = External { name: module.key, prefix, ..External::default() };
+            let mirrored = match self.listed(&external, &definition).await {
+                Ok(functions) => self.mirror(&external, functions).await,
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = mirrored {
+                let (server, tenant) = (&external.name, self.tenant());
+                tracing::warn!(server, %tenant, %fault, "the functions of a server stay as they were");
+            }
+        }
+        Ok(())
+    }
+
+    /// What a server lists, as functions.
+    async fn listed(
+        &self,
+        external: &External,
+        definition: &Value,
+    ) -> Result<Vec<(String, FunctionWish)>, Fault> {
+        let offers = self.ports.operations.preview(self.tenant(), definition).await?;
+        let tools = offers.iter().filter(|offer| offer.kind == Kind::Tools);
+        let functions: Vec<_> = tools.map(|tool| external.function(tool)).collect();
+        // Before anything is written: a name that is taken by something else is not taken from it.
+        self.check_names(&external.name, &functions).await?;
+        Ok(functions)
+    }
+
+    /// Writes what a server lists, where that is another thing than it was; how many functions it has.
+    async fn mirror(
+        &self,
+        external: &External,
+        functions: Vec<(String, FunctionWish)>,
+    ) -> Result<usize, Fault> {
         let names: Vec<_> = functions.iter().map(|(name, _)| name.clone()).collect();
+        let keys: Vec<_> = names.iter().map(String::as_str).collect();
+        let kept = self.ports.store.read(&tables::FUNCTIONS, self.tenant(), &keys).await?;
+        // `prune` tells of all of them.
+        let quiet = Self { is_quiet: true, ..self.clone() };
         for (name, wish) in functions {
-            quiet.put_function(&name, wish, Extent::Whole, external.by.clone()).await?;
+            let wanted = wish.clone().row(&name)?;
+            let is_same = |row: &Row| {
+                let says = |(column, value): (&String, &Value)| {
+                    row.get(column) == Some(value).filter(|value| !value.is_null())
+                };
+                row.key == name && wanted.columns.iter().all(says)
+            };
+            if !kept.iter().any(is_same) {
+                quiet.put_function(&name, wish, Extent::Whole, external.by.clone()).await?;
+            }
         }
         self.prune(&external.name, &names).await?;
-        let tools = i32::try_from(names.len()).unwrap_or(i32::MAX);
-        Ok(Stats { tools, modules: 1, ..Stats::default() })
+        Ok(names.len())
     }
 
     async fn check_names(

@@ -1,8 +1,8 @@
 //! What clients of the older engine ask.
 
 use serde_json::{Value, json};
-use switchboard_core::Area;
 use switchboard_core::store::{Row, tables};
+use switchboard_core::{Area, OWNER, Principal, Standing, Tenant};
 
 use crate::house::{House, admin};
 
@@ -325,6 +325,22 @@ async fn an_external_server_is_registered_and_its_tools_follow_it() {
     assert_eq!(house.store.row(&tables::FUNCTIONS, "acme", "r_two"), None);
     assert!(house.store.row(&tables::FUNCTIONS, "acme", "r_one").is_some());
     assert!(house.store.row(&tables::FUNCTIONS, "acme", "other").is_some());
+
+    // On a schedule, what is the same is left alone, and what cannot be asked stays.
+    let stamp = || {
+        let row = house.store.row(&tables::FUNCTIONS, "acme", "r_one").unwrap();
+        row.text("updated_at").unwrap().to_owned()
+    };
+    let before = stamp();
+    *house.daemon.previewed.lock().unwrap() = vec!["one".to_owned(), "three".to_owned()];
+    let standing = Standing { roles: vec![OWNER.into()], ..Standing::default() };
+    let owner = Principal::of(Tenant::default(), "owner", standing);
+    house.admin.sync_again(&owner, &acme.tenant).await.unwrap();
+    assert!(house.store.row(&tables::FUNCTIONS, "acme", "r_three").is_some());
+    assert_eq!(stamp(), before);
+    house.daemon.previewed.lock().unwrap().clear();
+    house.admin.sync_again(&owner, &acme.tenant).await.unwrap();
+    assert!(house.store.row(&tables::FUNCTIONS, "acme", "r_three").is_some());
 
     *house.daemon.previewed.lock().unwrap() = vec!["other".to_owned()];
     let data = house.data(&acme, sync, json!({})).await;

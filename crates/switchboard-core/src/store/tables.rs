@@ -154,6 +154,16 @@ pub static BUNDLE_VERSIONS: Table = Table {
     overflow: Some(("content", "content_in_blob")),
 };
 
+/// What bundles keep, under `BUNDLE.KEY`, in base64.
+pub static BUNDLE_VALUES: Table = Table {
+    name: "switchboard_bundle_values",
+    dynamodb: "switchboard-bundle_values",
+    key: "id",
+    columns: &[column("bundle", Text), column("value", Text), column("value_in_blob", Boolean)],
+    indexes: &[&["bundle"]],
+    overflow: Some(("value", "value_in_blob")),
+};
+
 /// Refresh tokens by their hashes, and the ids of tokens that were taken back. What `until` is
 /// over of is swept.
 pub static TOKENS: Table = Table {
@@ -176,7 +186,7 @@ pub static USAGE: Table = Table {
 };
 
 /// All of them, in the order in which they are made, exported and imported.
-pub static ALL: [&Table; 14] = [
+pub static ALL: [&Table; 15] = [
     &TENANTS,
     &FUNCTIONS,
     &MODULES,
@@ -185,6 +195,7 @@ pub static ALL: [&Table; 14] = [
     &SERVERS,
     &BUNDLE_VERSIONS,
     &BUNDLES,
+    &BUNDLE_VALUES,
     &KEYS,
     &USERS,
     &POLICIES,

@@ -70,6 +70,7 @@ fn granted(wants: &Wants) -> Grants {
         files: wants.files.iter().map(PathBuf::from).collect(),
         environment: wants.environment.clone(),
         clock: wants.clock,
+        key_value: wants.key_value,
         random: wants.random,
     }
 }

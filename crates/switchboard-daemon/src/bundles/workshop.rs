@@ -12,18 +12,22 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use switchboard_core::Tenant;
-#[cfg(feature = "wasm")]
-use switchboard_function::Wasm;
+use switchboard_core::store::Store;
 use switchboard_function::{
     Archive, Bundle, BundleConfig, BundlesConfig, Digest, Isolation, Manifest, ManifestError,
     Packages, Python, PythonConfig, Runtime, Serving, Shelf, Version,
 };
+#[cfg(feature = "wasm")]
+use switchboard_function::{Values, Wasm};
 use switchboard_upstream::{Environment, EraChoice, InsideConfig, Remark, Settings, StartPolicy};
 
 use super::jobs::Jobs;
 
 pub(super) struct Workshop {
     environment: Environment,
+    /// Where components keep values, if anything is kept.
+    #[cfg_attr(not(feature = "wasm"), expect(dead_code, reason = "of components alone"))]
+    store: Option<Arc<dyn Store>>,
     shelf: Shelf,
     /// The directory of workers' programs, of packages, and of compiled components.
     programs: PathBuf,
@@ -102,9 +106,11 @@ impl Workshop {
         directory: &Path,
         environment: &Environment,
         variables: &BTreeMap<String, String>,
+        store: Option<Arc<dyn Store>>,
     ) -> Self {
         Self {
             environment: environment.clone(),
+            store,
             shelf: Shelf::new(directory.join("versions")),
             programs: directory.join("programs"),
             variables: variables.clone(),
@@ -117,10 +123,14 @@ impl Workshop {
     }
 
     /// The one of all other tenants.
-    pub(super) fn for_tenants(directory: &Path, environment: &Environment) -> Self {
+    pub(super) fn for_tenants(
+        directory: &Path,
+        environment: &Environment,
+        store: Option<Arc<dyn Store>>,
+    ) -> Self {
         let guard = environment.guard.for_tenants();
         let environment = Environment { guard, ..environment.clone() };
-        let own = Self::new(directory, &environment, &BTreeMap::new());
+        let own = Self::new(directory, &environment, &BTreeMap::new(), store);
         Self { is_for_tenants: true, ..own }
     }
 
@@ -285,7 +295,9 @@ impl Workshop {
         let wasm = self.wasm.get_or_init(|| async {
             let (guard, directory) = (self.environment.guard.clone(), self.programs.clone());
             let opening = move || Wasm::new(guard, &directory, crate::clock::now);
-            tokio::task::spawn_blocking(opening).await.expect("opening does not panic")
+            let opened = tokio::task::spawn_blocking(opening).await;
+            let values = self.store.clone().map(Values::new);
+            opened.expect("opening does not panic").map(|wasm| wasm.keeping(values))
         });
         let wasm = wasm.await.as_ref().map_err(String::clone)?;
         let (manifest, version) = (Arc::clone(&serving.manifest), serving.version.clone());

@@ -163,6 +163,8 @@ pub struct Wants {
     pub environment: Vec<String>,
     /// The time. Of components only; Python has it.
     pub clock: bool,
+    /// Whether a component keeps values.
+    pub key_value: bool,
     /// Random bytes. Of components only.
     pub random: bool,
 }

@@ -111,10 +111,10 @@ impl Site {
 }
 
 /// The demonstration server over HTTP, until it is dropped.
-struct Demo(Child, String);
+pub(crate) struct Demo(Child, pub(crate) String);
 
 impl Demo {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
         command.args(["demo", "--http"]).stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();

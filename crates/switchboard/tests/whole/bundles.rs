@@ -306,6 +306,14 @@ fn a_component_is_served_like_any_bundle() {
         home.call("c__add", &json!({ "a": 2, "b": 2 }))["structuredContent"],
         json!({ "sum": 4 })
     );
+    // What it keeps outlives it, where it is granted.
+    home.configure("[bundle.c]\nsource = \"c\"\ngrants = { key_value = true }\n");
+    home.run(&["reload"]);
+    for count in 1..=2 {
+        let counted = home.call("c__count", &json!({}));
+        assert_eq!(counted["structuredContent"], json!({ "count": count }));
+        home.run(&["restart"]);
+    }
     let tried = home.run(&["bundle", "run", "c", "add", "a=1", "b=1", "--json"]);
     assert!(tried.contains("\"sum\":2") || tried.contains("\"sum\": 2"), "{tried}");
     // One that is none leaves it in place.
@@ -317,6 +325,28 @@ fn a_component_is_served_like_any_bundle() {
         home.call("c__add", &json!({ "a": 3, "b": 2 }))["structuredContent"],
         json!({ "sum": 5 })
     );
+}
+
+/// What `new --rust-wasm` makes is built as its README says, and works.
+#[test]
+fn what_is_begun_in_rust_is_built_and_works() {
+    let home = Home::new("");
+    // Whose dependencies are the same, and are fetched by their lock file.
+    write_component(&home, "other", "");
+    home.run(&["bundle", "new", "my-tools", "--rust-wasm"]);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let target = root.join("target/bundles/new");
+    let output = std::process::Command::new("cargo")
+        .args(["build", "--quiet", "--offline", "--release", "--target", "wasm32-wasip2"])
+        .current_dir(home.path("my-tools"))
+        .env("CARGO_TARGET_DIR", &target)
+        .output()
+        .unwrap();
+    succeeded("building what was begun", &output);
+    let built = target.join("wasm32-wasip2/release/my_tools.wasm");
+    std::fs::copy(built, home.path("my-tools/bundle/my-tools.wasm")).unwrap();
+    let said = home.run(&["bundle", "run", "my-tools/bundle", "hello", "name=Ann"]);
+    assert_eq!(said, "Hello Ann!\n");
 }
 
 /// What `new` makes works as it is.

@@ -213,6 +213,7 @@ const CASES: &[Case] = &[
     ("tenants.served", kept::tenants_served),
     ("tenants.idle", kept::tenants_served),
     ("tenants.refresh", kept::tenants_refresh),
+    ("tenants.sync", kept::tenants_sync),
     ("store.sqlite.path", kept::store_sqlite),
     ("store.postgres.url", kept::store_postgres),
     ("store.postgres.schema", kept::store_postgres),

@@ -47,6 +47,9 @@ pub(super) struct Push {
     /// Give a component the time
     #[arg(long)]
     grant_clock: bool,
+    /// Let a component keep values that outlive a call
+    #[arg(long)]
+    grant_key_value: bool,
     /// Give a component random bytes
     #[arg(long)]
     grant_random: bool,
@@ -112,8 +115,12 @@ impl Push {
     /// Whether anything is said of how it is served.
     fn defines(&self) -> bool {
         let lists = [&self.grant_host, &self.grant_env].iter().any(|list| !list.is_empty());
-        let flags = self.grant_clock || self.grant_random || self.prefix.is_some();
-        lists || flags || !self.set.is_empty() || !self.grant_file.is_empty()
+        let flags = self.grant_clock || self.grant_random || self.grant_key_value;
+        lists
+            || flags
+            || self.prefix.is_some()
+            || !self.set.is_empty()
+            || !self.grant_file.is_empty()
     }
 
     /// How it was served, with what is said now.
@@ -133,7 +140,12 @@ impl Push {
                 list.extend(new);
             }
         }
-        for (name, is_granted) in [("clock", self.grant_clock), ("random", self.grant_random)] {
+        let flags = [
+            ("clock", self.grant_clock),
+            ("key_value", self.grant_key_value),
+            ("random", self.grant_random),
+        ];
+        for (name, is_granted) in flags {
             if is_granted {
                 grants.insert(name.to_owned(), true.into());
             }

@@ -254,3 +254,140 @@ fn a_package_in_the_bucket_of_the_older_engine_is_served_in_place() {
     assert_eq!(done["loadMcpConfiguration"]["ok"], true, "{done}");
     seen_by_python(&home, &home.address().replace("/mcp", "/other/mcp"));
 }
+
+/// Numbers that are the same in each run (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+/// What a client of a tenant is served: the names and descriptions of its tools.
+fn served(home: &Home, tenant: &str) -> Vec<(String, String)> {
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
+    let headers = format!("X-API-Key: {}\r\n", home.key());
+    let said = ask(&authority(home), &format!("POST /{tenant}/mcp"), &headers, &body);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let tools = said.body["result"]["tools"].as_array().cloned().unwrap_or_default();
+    let mut tools: Vec<_> =
+        tools.iter().map(|tool| (text(&tool["name"]), text(&tool["description"]))).collect();
+    tools.sort();
+    tools
+}
+
+/// What rows say that is served, and by which method.
+fn kept(home: &Home, tenant: &str) -> Vec<(String, String, String)> {
+    let query = "{ mcpFunctionList(moduleName: \"many\", limit: 100) { mcpFunctionList \
+                 { name description functionName status } } }";
+    let list = graphql(home, tenant, query, &json!({}))["mcpFunctionList"].clone();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let used = list["mcpFunctionList"].as_array().unwrap().iter().filter(|it| it["status"] != 0);
+    let mut used: Vec<_> = used
+        .map(|it| (text(&it["name"]), text(&it["description"]), text(&it["functionName"])))
+        .collect();
+    used.sort();
+    used
+}
+
+const MANY: &str = "
+class Many:
+    def __init__(self, logger, **setting):
+        self.word = setting['word']
+    def a(self): return self.word + ' a'
+    def b(self): return self.word + ' b'
+    def c(self): return self.word + ' c'
+";
+
+/// Packs a module with three tools and a setting, in base64.
+fn many(home: &Home) -> String {
+    use base64::Engine as _;
+    let directory = home.path("many-source/many");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("__init__.py"), MANY).unwrap();
+    let tools = ["a", "b", "c"].map(|name| json!({ "name": name, "description": "first" }));
+    let links = ["a", "b", "c"].map(|name| {
+        json!({ "type": "tool", "name": name, "module_name": "many", "class_name": "Many",
+            "function_name": name, "return_type": "text" })
+    });
+    let manifest = json!({ "tools": tools, "module_links": links, "modules": [{
+        "package_name": "many", "module_name": "many", "class_name": "Many",
+        "setting": { "word": "zero" } }] });
+    std::fs::write(home.path("many-source/mcp_configuration.json"), manifest.to_string()).unwrap();
+    home.run(&["bundle", "pack", "many-source", "--output", "many.zip"]);
+    let content = std::fs::read(home.path("many.zip")).unwrap();
+    base64::engine::general_purpose::STANDARD.encode(content)
+}
+
+/// One change of a row, at random.
+fn change(dice: &mut Dice, setting: &str) -> (String, Value) {
+    let name = ["a", "b", "c", "d"][dice.below(4) as usize];
+    let number = dice.below(1_000);
+    let put = |members: String| {
+        format!(
+            "mutation ($v: JSONCamelCase) {{ insertUpdateMcpFunction(name: \"{name}\", mcpType: \
+             \"tool\", moduleName: \"many\", className: \"Many\", data: $v, {members}, updatedBy: \
+             \"ann\") {{ mcpFunction {{ name }} }} }}"
+        )
+    };
+    let method = ["a", "b", "c"][dice.below(3) as usize];
+    let query = match dice.below(6) {
+        0 => put(format!("description: \"is {number}\", functionName: \"{method}\"")),
+        1 => put(format!("functionName: \"{method}\", status: 1")),
+        2 => put(format!("functionName: \"{method}\", status: 0")),
+        3 => format!("mutation {{ deleteMcpFunction(name: \"{name}\") {{ ok }} }}"),
+        _ => {
+            let query = "mutation ($id: String!, $v: JSONCamelCase) { insertUpdateMcpSetting(settingId: \
+                         $id, setting: $v, updatedBy: \"ann\") { mcpSetting { settingId } } }";
+            let to = json!({ "id": setting, "v": { "word": format!("word {number}") } });
+            return (query.to_owned(), to);
+        }
+    };
+    (query, json!({ "v": { "inputSchema": { "type": "object" } } }))
+}
+
+/// Whatever is written of a tenant is what its clients are served from the next request on, and no
+/// client of another is.
+#[test]
+fn what_is_served_is_what_rows_say() {
+    let home = Home::new("");
+    home.start();
+    let load = "mutation ($package: String!) { loadMcpConfiguration(packageName: \"many\", moduleName: \
+                \"many\", packageBase64: $package, updatedBy: \"ann\") { ok message } }";
+    for tenant in ["acme", "other"] {
+        home.run(&["tenant", "create", tenant]);
+        let done = graphql(&home, tenant, load, &json!({ "package": many(&home) }));
+        assert_eq!(done["loadMcpConfiguration"]["ok"], true, "{done}");
+    }
+    let theirs = served(&home, "other");
+    let classes =
+        graphql(&home, "acme", "{ mcpModule(moduleName: \"many\") { classes } }", &json!({}));
+    let setting = classes["mcpModule"]["classes"][0]["settingId"].as_str().unwrap().to_owned();
+    let read = "query ($id: String!) { mcpSetting(settingId: $id) { setting } }";
+    let mut dice = Dice(7);
+    for step in 0..40 {
+        let (query, variables) = change(&mut dice, &setting);
+        // What is not there cannot be deleted, which changes nothing either.
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        let headers = format!("X-API-Key: {}\r\n", home.key());
+        ask(&authority(&home), "POST /acme/mcp_core_graphql", &headers, &body);
+        let kept = kept(&home, "acme");
+        let expected: Vec<_> =
+            kept.iter().map(|(name, description, _)| (name.clone(), description.clone())).collect();
+        assert_eq!(served(&home, "acme"), expected, "step {step}: {query}");
+        if let Some((name, _, method)) = kept.first() {
+            let word =
+                graphql(&home, "acme", read, &json!({ "id": setting }))["mcpSetting"].clone();
+            let word = word["setting"]["word"].as_str().unwrap();
+            let said = text_of(&home, "acme", name, &json!({}));
+            assert_eq!(said, format!("{word} {method}"), "step {step}: {query}");
+        }
+    }
+    assert_eq!(served(&home, "other"), theirs);
+    assert_eq!(text_of(&home, "other", "a", &json!({})), "zero a");
+}

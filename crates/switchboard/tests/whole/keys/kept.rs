@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::{demo, post, started, status, succeeded};
+use crate::administration::Demo;
+use crate::asked::{ask, authority};
 use crate::common::{Home, Moto, postgres, psql, wait};
 
 /// A daemon with the demonstration server and these settings of the history.
@@ -392,4 +394,32 @@ pub(super) fn tenants_refresh() {
     assert!(is_allowed(&late));
     here.run(&["policy", "remove", "no"]);
     wait("it to hear of the end", || is_allowed(&soon));
+}
+
+/// The functions that a tenant has.
+fn functions(home: &Home) -> String {
+    let key = format!("X-API-Key: {}\r\n", home.key());
+    ask(&authority(home), "GET /acme/api/v1/functions", &key, "").body.to_string()
+}
+
+pub(super) fn tenants_sync() {
+    let server = Demo::start();
+    let home = Home::new("egress.allow = [\"127.0.0.1\"]\ntenants.sync = \"24h\"\n");
+    home.start();
+    let key = format!("X-API-Key: {}\r\n", home.key());
+    let query = "mutation ($url: String!) { syncExternalMcpServer(serverName: \"demo\", \
+                 baseUrl: $url, updatedBy: \"ann\") { ok } }";
+    let body = json!({ "query": query, "variables": { "url": server.1 } }).to_string();
+    let said = ask(&authority(&home), "POST /acme/mcp_core_graphql", &key, &body);
+    assert_eq!(said.body["data"]["syncExternalMcpServer"]["ok"], true, "{said:?}");
+    // As if it had had one more when it was asked.
+    let ghost = json!({ "mcpType": "tool", "moduleName": "demo" }).to_string();
+    let put = ask(&authority(&home), "PUT /acme/api/v1/functions/ghost", &key, &ghost);
+    assert_eq!(put.status, 200, "{put:?}");
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(functions(&home).contains("ghost"), "nobody asks for a day");
+    home.configure("egress.allow = [\"127.0.0.1\"]\ntenants.sync = \"1s\"\n");
+    home.run(&["restart"]);
+    wait("it to be gone", || !functions(&home).contains("ghost"));
+    assert!(functions(&home).contains("echo"));
 }
