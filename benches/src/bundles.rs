@@ -82,7 +82,7 @@ fn write(home: &Home, name: &str, functions: usize, more: &str) -> Result<()> {
             "[[tool]]\nname = \"t{number}\"\ndescription = \"d\"\nentry = \"code:t{number}\"\n\
              input = {{ type = \"object\", properties = {{ message = {{ type = \"string\" }} }} }}\n"
         );
-        let _ = write!(code, "def t{number}(message=''): return 'the {ANSWER}'\n");
+        let _ = writeln!(code, "def t{number}(message=''): return 'the {ANSWER}'");
     }
     std::fs::write(directory.join("switchboard.toml"), manifest)?;
     std::fs::write(directory.join("code.py"), code)?;

@@ -12,7 +12,7 @@ mod rows;
 mod trial;
 mod workshop;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,7 +30,7 @@ use switchboard_upstream::{Environment, InsideConfig, Remark, Settings};
 use tokio::time::Instant;
 
 use self::origin::{Finder, Mark, Origin};
-use self::pushed::Seen;
+use self::pushed::{Seen, sights};
 use self::workshop::{Made, Order, Unmade, Workshop, around};
 use crate::config::Config;
 use crate::keep::Kept;
@@ -54,6 +54,8 @@ pub(crate) struct Bundles {
     loaded: Mutex<HashMap<Key, Loaded>>,
     /// What the store was last seen to have.
     seen: Seen,
+    /// Names that the configuration has.
+    taken: Mutex<HashSet<String>>,
     /// When what is far was last looked at.
     looked: Round,
     /// When the store was last asked.
@@ -81,6 +83,8 @@ struct Wanted {
     revision: i64,
     /// What is in it, where the store says that of a package of the older engine's shape.
     configuration: Option<String>,
+    /// Whether the store has it, and not the configuration.
+    is_kept: bool,
 }
 
 /// Something that is done again after a while.
@@ -113,6 +117,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const PUSH_PATIENCE: Duration = Duration::from_secs(50);
 
 /// A bundle as it was last read.
+#[derive(Clone)]
 struct Loaded {
     wanted: Wanted,
     mark: Mark,
@@ -180,6 +185,7 @@ impl Bundles {
             terms: Mutex::default(),
             loaded: Mutex::default(),
             seen: Seen::default(),
+            taken: Mutex::default(),
             looked: Round::default(),
             asked: Round::default(),
             is_swept: AtomicBool::new(false),
@@ -191,26 +197,42 @@ impl Bundles {
         let terms = Terms { bundles: config.bundles.clone(), s3: config.blobs.s3.clone() };
         *self.terms.lock().expect("no one panics holding it") = terms.clone();
         let tenant = Tenant::default();
-        let mut wanted = self.pushed(&tenant).await.unwrap_or_else(|error| {
+        let pushed = self.pushed(&tenant).await;
+        let sights = pushed.as_ref().ok().map(sights);
+        let mut wanted = pushed.unwrap_or_else(|error| {
             tracing::warn!(%error, "which bundles were pushed cannot be told");
             self.known_as_pushed(&tenant)
         });
-        let is_configured = |name: &String| config.upstream.contains_key(name);
-        wanted.retain(|name, _| !is_configured(name) && !plan.upstreams.contains_key(name));
+        let taken = taken(config, plan);
+        wanted.retain(|name, _| !taken.contains(name));
+        *self.taken.lock().expect("no one panics holding it") = taken;
+        let configured = |config, origin, configuration| Wanted {
+            config,
+            origin,
+            configuration,
+            revision: 0,
+            is_kept: false,
+        };
         for (name, configuration) in &plan.packages {
             let origin = self.package(name, config).await;
-            let (config, configuration) = (BundleConfig::default(), Some(configuration.clone()));
-            wanted.insert(name.clone(), Wanted { config, origin, configuration, revision: 0 });
+            let configuration = Some(configuration.clone());
+            wanted.insert(name.clone(), configured(BundleConfig::default(), origin, configuration));
         }
         for (name, bundle) in &config.bundle {
             let origin = self.finder.find(&bundle.source, &self.base, terms.s3.as_ref()).await;
-            let config = bundle.clone();
-            wanted
-                .insert(name.clone(), Wanted { config, origin, configuration: None, revision: 0 });
+            wanted.insert(name.clone(), configured(bundle.clone(), origin, None));
         }
         self.load_all(&tenant, wanted, &terms).await;
         self.sweep().await;
         self.add(&tenant, plan);
+        if let Some(sights) = sights {
+            self.seen.note(&tenant, sights);
+        }
+    }
+
+    /// Whether the configuration has something of that name, which comes first.
+    pub(crate) fn is_configured(&self, name: &str) -> bool {
+        self.taken.lock().expect("no one panics holding it").contains(name)
     }
 
     /// Where a package is that `bundles.configuration` names.
@@ -241,10 +263,12 @@ impl Bundles {
         plan: &mut Plan,
     ) -> Result<(), StoreError> {
         let mut wanted = self.pushed(tenant).await?;
+        let sights = sights(&wanted);
         wanted.retain(|name, _| !plan.upstreams.contains_key(name));
         let terms = self.terms();
         self.load_all(tenant, wanted, &terms).await;
         self.add(tenant, plan);
+        self.seen.note(tenant, sights);
         Ok(())
     }
 
@@ -254,35 +278,34 @@ impl Bundles {
         self.seen.forget(tenant);
     }
 
-    /// Whether some source of the default tenant looks otherwise than when it was read, or something
-    /// was done that a bundle waited for.
-    pub(crate) async fn have_changed(&self) -> bool {
-        if self.own.jobs().have_ended() || self.others.jobs().have_ended() {
-            return true;
-        }
+    /// The tenants of which some source looks otherwise than when it was read, and where something was
+    /// done that bundles waited for, those of which some bundle could not be served.
+    pub(crate) async fn changed(&self) -> BTreeSet<Tenant> {
         let looks_far = self.looked.is_due(self.terms().bundles.refresh_remote.as_duration());
+        let have_ended = [self.own.jobs(), self.others.jobs()].map(jobs::Jobs::have_ended);
         let seen: Vec<_> = {
             let loaded = self.loaded();
-            let near = loaded.values().filter(|it| looks_far || !it.wanted.origin.is_far());
-            near.map(|it| (it.wanted.origin.clone(), it.mark.clone())).collect()
+            let near = loaded.iter().filter(|(_, it)| looks_far || !it.wanted.origin.is_far());
+            near.map(|((tenant, _), it)| {
+                (tenant.clone(), it.wanted.origin.clone(), it.mark.clone())
+            })
+            .collect()
         };
-        for (origin, mark) in seen {
-            let now = origin.look().await;
-            if now != mark && now != Mark::Unknown {
-                return true;
+        let mut changed = BTreeSet::new();
+        if have_ended.contains(&true) {
+            let loaded = self.loaded();
+            let troubled = loaded.iter().filter(|(_, it)| it.remark.said().is_some());
+            changed.extend(troubled.map(|((tenant, _), _)| tenant.clone()));
+        }
+        for (tenant, origin, mark) in seen {
+            if !changed.contains(&tenant) {
+                let now = origin.look().await;
+                if now != mark && now != Mark::Unknown {
+                    changed.insert(tenant);
+                }
             }
         }
-        false
-    }
-
-    /// The tenants of which something could not be served when it was last tried.
-    pub(crate) fn troubled(&self) -> Vec<Tenant> {
-        let loaded = self.loaded();
-        let troubled = loaded.iter().filter(|(_, it)| it.remark.said().is_some());
-        let mut tenants: Vec<_> = troubled.map(|((tenant, _), _)| tenant.clone()).collect();
-        tenants.sort();
-        tenants.dedup();
-        tenants
+        changed
     }
 
     /// Has what failed be tried again, and Python looked for.
@@ -310,10 +333,24 @@ impl Bundles {
         let archive = archive.map_err(|error| Rejected::Wrong(error.to_string()))?;
         let digest = archive.digest();
         let workshop = self.workshop(tenant);
+        let was_there = workshop.shelf().find(digest).is_some();
         let content = workshop.unpack(archive).await.map_err(Rejected::Wrong)?;
-        let patience = PUSH_PATIENCE;
-        let order = Order { tenant, name, config, with, patience, may_spawn, configuration: None };
-        match Box::pin(workshop.make(order, content, &Remark::default())).await {
+        let order = Order {
+            tenant,
+            name,
+            config,
+            with,
+            patience: PUSH_PATIENCE,
+            tries_again: true,
+            may_spawn,
+            configuration: None,
+        };
+        let made = Box::pin(workshop.make(order, content, &Remark::default())).await;
+        if made.is_err() && !was_there {
+            // Whoever pushes what nobody can serve is not to fill the disk with it.
+            workshop.remove(digest).await;
+        }
+        match made {
             Ok(Made { manifest, .. }) => Ok(Judged { digest, manifest }),
             Err(Unmade::Wrong(problem)) => Err(Rejected::Wrong(problem)),
             Err(Unmade::Spawns) => Err(Rejected::Spawns),
@@ -372,11 +409,11 @@ impl Bundles {
         let workshop = self.workshop(tenant);
         let conditions = workshop.conditions(&terms.bundles).await;
         let old = {
-            let mut loaded = self.loaded();
+            let loaded = self.loaded();
             if loaded.get(&key).is_some_and(|old| old.is_still(&wanted, &mark, &conditions)) {
                 return;
             }
-            loaded.remove(&key)
+            loaded.get(&key).cloned()
         };
         let remark = old.as_ref().map(|old| old.remark.clone()).unwrap_or_default();
         let with = &terms.bundles;
@@ -386,6 +423,7 @@ impl Bundles {
             config: &wanted.config,
             with,
             patience: PATIENCE,
+            tries_again: false,
             may_spawn: true,
             configuration: wanted.configuration.as_deref(),
         };
@@ -421,6 +459,12 @@ impl Bundles {
     fn loaded(&self) -> MutexGuard<'_, HashMap<Key, Loaded>> {
         self.loaded.lock().expect("no one panics holding it")
     }
+}
+
+/// The names that nothing may have that is pushed.
+fn taken(config: &Config, plan: &Plan) -> HashSet<String> {
+    let own = config.upstream.keys().chain(config.bundle.keys()).chain(config.group.keys());
+    own.chain(plan.upstreams.keys()).chain(plan.packages.keys()).cloned().collect()
 }
 
 /// The digest of what was read, if it was, and what was made of it.

@@ -218,8 +218,11 @@ impl Fleet {
                     if gone.contains(name) { &mut report.changed } else { &mut report.added };
                 known.push(name.clone());
                 let settings = planned.settings.clone();
-                let upstream = Upstream::new(name, settings, self.environment.clone())
-                    .expect("the plan checked the prefix");
+                let made = Upstream::new(name, settings, self.environment.clone());
+                let Ok(upstream) = made else {
+                    tracing::error!(upstream = name, "no names of tools can be made of its name");
+                    continue;
+                };
                 if let Some(old) = leaving.iter().find(|old| **old.upstream.name() == **name) {
                     upstream.succeed(&old.upstream);
                 }

@@ -109,8 +109,13 @@ impl Operations for Management {
             return Err(Refused::NotFound { what: "server", key: server.to_owned() });
         }
         let daemon = self.daemon()?;
-        if let Some(tenants) = daemon.tenants.get() {
-            tenants.refresh(tenant).await.map_err(|error| store(&error))?;
+        if let Some(tenants) = daemon.tenants.get().map(Arc::clone) {
+            let tenant = tenant.clone();
+            // On its own: half of it done is what nobody would do again.
+            let refreshed =
+                daemon.environment.tasks.spawn(async move { tenants.refresh(&tenant).await });
+            let refreshed = refreshed.await.map_err(|error| Refused::Failed(error.to_string()))?;
+            refreshed.map_err(|error| store(&error))?;
         }
         fleet.read_again(server);
         Ok(facts(&gateway))
@@ -172,7 +177,7 @@ impl Operations for Management {
         let config = bundles::definition(definition).map_err(Refused::Invalid)?;
         rules::bundle::pushed(name, &config)
             .map_err(|mistake| Refused::Invalid(mistake.diagnostic.to_string()))?;
-        if tenant.is_default() && is_configured(&daemon, name) {
+        if tenant.is_default() && daemon.bundles.is_configured(name) {
             let why = format!("`{name}` stands in the configuration file, which comes first");
             return Err(Refused::Invalid(why));
         }
@@ -321,23 +326,11 @@ fn inspected(judged: &Judged) -> Inspected {
     }
 }
 
-/// Whether the configuration file has a bundle or an upstream of that name.
-fn is_configured(daemon: &Daemon, name: &str) -> bool {
-    let config = daemon.config.lock().expect("no one panics holding it");
-    config.upstream.contains_key(name) || config.bundle.contains_key(name)
-}
-
 /// Serves the bundles of a tenant as they were pushed.
 async fn renew_bundles(daemon: &Daemon, tenant: &Tenant) {
     let renewed = match daemon.bundles.is_outdated(tenant).await {
         Ok(false) => Ok(()),
-        Ok(true) if tenant.is_default() => {
-            daemon.renew_bundles().await.map_err(|problem| problem.to_string())
-        }
-        Ok(true) => match daemon.tenants.get() {
-            Some(tenants) => tenants.refresh(tenant).await.map_err(|error| error.to_string()),
-            None => Ok(()),
-        },
+        Ok(true) => daemon.renew_bundles_of(tenant).await,
         Err(error) => Err(error.to_string()),
     };
     if let Err(problem) = renewed {

@@ -76,7 +76,16 @@ pub fn plan(
     }
     if let Some(path) = &config.bundles.configuration {
         match bundles::packages(&resolve(path, file, variables)) {
-            Ok(packages) => plan.packages = packages,
+            Ok(packages) => {
+                let is_taken =
+                    |name: &&String| is_upstream(name) || config.bundle.contains_key(*name);
+                if let Some(name) = packages.keys().find(is_taken) {
+                    let why =
+                        format!("the package `{name}` has the name of an upstream or a bundle");
+                    mistakes.push(unreadable(path, &why, file));
+                }
+                plan.packages = packages;
+            }
             Err(why) => mistakes.push(unreadable(path, &why, file)),
         }
     }

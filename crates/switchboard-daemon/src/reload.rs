@@ -33,7 +33,6 @@ impl Daemon {
         let _alone = self.change().await?;
         let (config, mut wanted) = read(&self.sources)?;
         self.bundles.forget().await;
-        self.bundles.join(&config, &mut wanted).await;
         let keys = keys(&config, &self.paths).await?;
         let people = config.auth.beside(self.sources.directory());
         let identity = self.identity.prepare(people).await?;
@@ -48,6 +47,8 @@ impl Daemon {
         if !config.auth.order.contains(&WayName::InstanceKey) {
             self.login.close();
         }
+        // After everything that may refuse: what is read now is what is served.
+        self.bundles.join(&config, &mut wanted).await;
         let mut report = self.fleet.apply(&wanted, config.daemon.list_wait.as_duration());
         self.fleet.wake();
         report.needs_restart = needs_restart(&self.started_with, &config);
@@ -71,13 +72,26 @@ impl Daemon {
                 config.bundles.refresh.as_duration()
             };
             tokio::time::sleep(refresh).await;
-            let have_changed = self.bundles.have_changed().await || self.were_pushed().await;
-            if have_changed && let Err(problem) = self.renew_bundles().await {
-                tracing::warn!(%problem, "bundles cannot be served anew");
+            let mut changed = self.bundles.changed().await;
+            if self.were_pushed().await {
+                changed.insert(Tenant::default());
             }
-            if have_changed {
-                self.renew_troubled().await;
+            for tenant in changed {
+                if let Err(problem) = self.renew_bundles_of(&tenant).await {
+                    tracing::warn!(problem, %tenant, "bundles cannot be served anew");
+                }
             }
+        }
+    }
+
+    /// Reads the bundles of a tenant again.
+    pub(crate) async fn renew_bundles_of(&self, tenant: &Tenant) -> Result<(), String> {
+        match self.tenants.get() {
+            _ if tenant.is_default() => {
+                self.renew_bundles().await.map_err(|problem| problem.to_string())
+            }
+            Some(tenants) => tenants.refresh(tenant).await.map_err(|error| error.to_string()),
+            None => Ok(()),
         }
     }
 
@@ -93,18 +107,8 @@ impl Daemon {
         })
     }
 
-    /// Looks again at bundles of other tenants that had to wait for something.
-    async fn renew_troubled(&self) {
-        let Some(tenants) = self.tenants.get() else { return };
-        for tenant in self.bundles.troubled().into_iter().filter(|it| !it.is_default()) {
-            if let Err(error) = tenants.refresh(&tenant).await {
-                tracing::warn!(%error, %tenant, "the bundles of a tenant cannot be served anew");
-            }
-        }
-    }
-
     /// Reads the bundles again; everything else stays as it was last read.
-    pub(crate) async fn renew_bundles(&self) -> Result<(), StartProblem> {
+    async fn renew_bundles(&self) -> Result<(), StartProblem> {
         let _alone = self.change().await?;
         let config = self.config.lock().expect("no one panics holding it").clone();
         let file = &self.sources.file;

@@ -7,6 +7,7 @@
 mod confine;
 mod interpreter;
 mod packages;
+mod requirements;
 mod wire;
 mod worker;
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use switchboard_core::store::{Change, Condition, Query, Row, StoreError, Test, tables};
+use switchboard_core::store::{Change, Condition, Mark, Query, Row, StoreError, Test, tables};
 
 use crate::access::Right;
 use crate::desk::documents::Version;
@@ -19,7 +19,7 @@ use crate::record::{Bundle, BundleVersion, BundleWish, RollbackWish};
 /// Versions of a bundle that are kept, the one that is served among them.
 const VERSIONS: usize = 10;
 
-/// Versions that are looked at together: more than are ever kept.
+/// Rows that are read at once.
 const PAGE: u32 = 100;
 
 /// An archive, and what says whose it is.
@@ -28,11 +28,21 @@ pub(super) struct Archive {
     pub signature: Option<String>,
 }
 
-/// A version that is kept and not served yet.
+/// A package that is not served yet.
 pub(super) struct Taken {
+    archive: Archive,
     pub inspected: Inspected,
     definition: Value,
     kept: Option<Row>,
+}
+
+/// What is to be served.
+struct Next<'a> {
+    archive: &'a Archive,
+    inspected: &'a Inspected,
+    definition: Value,
+    /// Whether it was sent now, and is not an older version.
+    is_pushed: bool,
 }
 
 impl Inspected {
@@ -58,6 +68,9 @@ impl Desk {
     ) -> Result<Bundle, Fault> {
         self.access.require(Right::Manage(area(&tables::BUNDLES)))?;
         let kept = self.kept(&tables::BUNDLES, name).await?;
+        if !meant.fits(kept.as_ref()) {
+            return Err(Fault::Conflict(name.to_owned()));
+        }
         let none = Value::Null;
         let body = kept.as_ref().and_then(|row| row.get("body")).unwrap_or(&none);
         let definition = match wish.definition {
@@ -68,7 +81,7 @@ impl Desk {
         };
         let uploaded = wish.upload.clone();
         let sent = self.sent(wish.package, wish.upload).await?;
-        let is_new = sent.is_some();
+        let is_pushed = sent.is_some();
         let archive = match (sent, body["current"].as_str()) {
             (Some(content), _) => Archive { content, signature: wish.signature },
             (None, Some(current)) => self.archive(name, current).await?,
@@ -78,10 +91,8 @@ impl Desk {
         };
         self.check_server(name).await?;
         let inspected = self.inspect(name, &archive, &definition).await?;
-        if is_new {
-            self.keep_version(name, &archive, &inspected).await?;
-        }
-        let bundle = self.serve(name, (&inspected, definition), (kept, meant)).await?;
+        let next = Next { archive: &archive, inspected: &inspected, definition, is_pushed };
+        let bundle = self.serve(name, next, (kept, meant)).await?;
         if let Some(key) = uploaded {
             // It is kept as a version now. Where it cannot be deleted, the next one takes its place.
             let _ = self.ports.blobs.delete(&key).await;
@@ -100,30 +111,36 @@ impl Desk {
         let kept = self.kept(&tables::BUNDLES, name).await?;
         let body = kept.as_ref().and_then(|row| row.get("body")).cloned();
         let Some(body) = body else { return Err(missing(name)) };
+        if !meant.fits(kept.as_ref()) {
+            return Err(Fault::Conflict(name.to_owned()));
+        }
         let current = body["current"].as_str().unwrap_or_default();
         let versions = self.versions(name).await?;
         let digest = older(&versions, current, wish.digest.as_deref())?;
         let archive = self.archive(name, &digest).await?;
         let definition = body["definition"].clone();
         let inspected = self.inspect(name, &archive, &definition).await?;
-        self.serve(name, (&inspected, definition), (kept, meant)).await
+        let next = Next { archive: &archive, inspected: &inspected, definition, is_pushed: false };
+        self.serve(name, next, (kept, meant)).await
     }
 
-    /// Keeps an archive as a version of a bundle, whether there was one of that name or not.
+    /// Looks at a package that is to be the bundle of its name, whether there was one or not.
     pub(super) async fn take(&self, name: &str, archive: Archive) -> Result<Taken, Fault> {
         self.check_server(name).await?;
         let kept = self.kept(&tables::BUNDLES, name).await?;
         let body = kept.as_ref().and_then(|row| row.get("body"));
         let definition = body.map_or_else(|| json!({}), |body| body["definition"].clone());
         let inspected = self.inspect(name, &archive, &definition).await?;
-        self.keep_version(name, &archive, &inspected).await?;
-        Ok(Taken { inspected, definition, kept })
+        Ok(Taken { archive, inspected, definition, kept })
     }
 
-    /// Has a version served that was just kept.
+    /// Has it served. Its rows were written before.
     pub(super) async fn serve_new(&self, name: &str, taken: Taken) -> Result<(), Fault> {
-        let Taken { inspected, definition, kept } = taken;
-        self.serve(name, (&inspected, definition), (kept, Version::Any)).await.map(drop)
+        let Taken { archive, inspected, definition, kept } = taken;
+        let inspected = Inspected { configuration: None, ..inspected };
+        let (archive, inspected) = (&archive, &inspected);
+        let next = Next { archive, inspected, definition, is_pushed: true };
+        self.serve(name, next, (kept, Version::Any)).await.map(drop)
     }
 
     /// The versions that are kept of a bundle, those first that were pushed last.
@@ -134,10 +151,17 @@ impl Desk {
         Ok(versions.iter().map(|row| BundleVersion::of(row, current)).collect())
     }
 
-    /// Serves a bundle no more, and deletes its versions and what it kept.
+    /// Serves a bundle no more, and deletes its versions and what it kept. What an earlier try left is
+    /// deleted, too.
     pub(crate) async fn remove_bundle(&self, name: &str, meant: Version) -> Result<(), Fault> {
-        self.delete_document(&tables::BUNDLES, name, meant).await?;
-        for row in self.versions(name).await? {
+        self.access.require(Right::Manage(area(&tables::BUNDLES)))?;
+        // Before: what somebody pushes meanwhile is not ours to delete.
+        let versions = self.versions(name).await?;
+        match self.delete_document(&tables::BUNDLES, name, meant).await {
+            Err(Fault::NotFound { .. }) if !versions.is_empty() => {}
+            deleted => deleted?,
+        }
+        for row in versions {
             self.drop_version(row.key).await?;
         }
         loop {
@@ -246,29 +270,74 @@ impl Desk {
         Ok(self.ports.store.write(&tables::BUNDLE_VERSIONS, self.tenant(), change).await?)
     }
 
-    /// Has a version served, with a definition, and lets go of versions that are too many.
+    /// Has an archive served that was looked at, with a definition: keeps it as a version, lets its rows
+    /// say what it says where it has rows, and lets go of versions that are too many.
     async fn serve(
         &self,
         name: &str,
-        (inspected, definition): (&Inspected, Value),
+        next: Next<'_>,
         kept: (Option<Row>, Version),
     ) -> Result<Bundle, Fault> {
+        let Next { archive, inspected, definition, is_pushed } = next;
+        let is_there = |row: &Row| row.text("digest") == Some(&inspected.digest);
+        let was_there = self.versions(name).await?.iter().any(is_there);
+        if is_pushed || !was_there {
+            self.keep_version(name, archive, inspected).await?;
+        }
+        self.follow_rows(name, inspected).await?;
         let body = json!({ "current": inspected.digest, "definition": definition });
-        let row = self.keep(&tables::BUNDLES, name, body, kept).await?;
-        let versions = self.versions(name).await?;
-        let others = versions.into_iter().filter(|it| it.text("digest") != Some(&inspected.digest));
+        let row = match self.keep(&tables::BUNDLES, name, body, kept).await {
+            Ok(row) => row,
+            Err(fault) => {
+                if !was_there {
+                    self.drop_version(version_key(name, &inspected.digest)).await?;
+                }
+                return Err(fault);
+            }
+        };
+        self.trim(name, &inspected.digest).await?;
+        // Somebody may have deleted the bundle, and all of its versions, while this was served.
+        if !self.versions(name).await?.iter().any(is_there) {
+            self.keep_version(name, archive, inspected).await?;
+        }
+        Ok(Bundle::from(&row))
+    }
+
+    /// Lets go of versions that are too many: neither the one that was just served, nor the one that
+    /// somebody else has served since.
+    async fn trim(&self, name: &str, served: &str) -> Result<(), Fault> {
+        let now = self.ports.store.read(&tables::BUNDLES, self.tenant(), &[name]).await?.pop();
+        let current = now.as_ref().and_then(|row| row.get("body")?["current"].as_str());
+        let is_served = |row: &Row| {
+            let digest = row.text("digest");
+            digest == Some(served) || digest == current
+        };
+        let others = self.versions(name).await?.into_iter().filter(|row| !is_served(row));
         for row in others.skip(VERSIONS - 1) {
             self.drop_version(row.key).await?;
         }
-        Ok(Bundle::from(&row))
+        Ok(())
+    }
+
+    /// Where the content of a bundle is rows, has them say what its archive says. Settings stay.
+    async fn follow_rows(&self, name: &str, inspected: &Inspected) -> Result<(), Fault> {
+        let Some(configuration) = &inspected.configuration else { return Ok(()) };
+        let query = Query::first(1).only("package_name", Test::Is(name.into()));
+        let listed = self.ports.store.list(&tables::MODULES, self.tenant(), &query).await?;
+        if listed.rows.is_empty() { Ok(()) } else { self.write_package(name, configuration).await }
     }
 
     /// The rows of the versions of a bundle without their archives, those first that were pushed last.
     async fn versions(&self, name: &str) -> Result<Vec<Row>, Fault> {
         let query = Query::first(PAGE).only("bundle", Test::Is(name.into()));
-        let query = Query { omits_large: true, ..query };
-        let listed = self.ports.store.list(&tables::BUNDLE_VERSIONS, self.tenant(), &query).await?;
-        let mut rows = listed.rows;
+        let mut query = Query { omits_large: true, ..query };
+        let (store, mut rows) = (&self.ports.store, Vec::new());
+        loop {
+            let listed = store.list(&tables::BUNDLE_VERSIONS, self.tenant(), &query).await?;
+            rows.extend(listed.rows);
+            let Some(last) = rows.last().filter(|_| listed.has_more) else { break };
+            query.after = Some(Mark { value: Value::Null, key: last.key.clone() });
+        }
         let pushed = |row: &Row| row.text("updated_at").map(str::to_owned);
         rows.sort_by_key(|row| std::cmp::Reverse(pushed(row)));
         Ok(rows)

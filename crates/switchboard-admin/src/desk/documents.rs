@@ -22,6 +22,16 @@ pub(crate) enum Version {
 }
 
 impl Version {
+    /// Whether it is the one that is kept, if one is.
+    pub(super) fn fits(self, kept: Option<&Row>) -> bool {
+        let was = kept.map(|row| row.integer("version").unwrap_or_default());
+        match self {
+            Self::Any => true,
+            Self::Absent => was.is_none(),
+            Self::Seen(version) => was == Some(version),
+        }
+    }
+
     pub(crate) fn seen(version: Option<i64>) -> Self {
         version.map_or(Self::Any, Self::Seen)
     }
@@ -132,15 +142,10 @@ impl Desk {
         (kept, meant): (Option<Row>, Version),
     ) -> Result<Row, Fault> {
         let now = self.now();
-        let was = kept.as_ref().map(|row| row.integer("version").unwrap_or_default());
-        let fits = match meant {
-            Version::Any => true,
-            Version::Absent => was.is_none(),
-            Version::Seen(version) => was == Some(version),
-        };
-        if !fits {
+        if !meant.fits(kept.as_ref()) {
             return Err(Fault::Conflict(id.to_owned()));
         }
+        let was = kept.as_ref().map(|row| row.integer("version").unwrap_or_default());
         let version = was.unwrap_or_default() + 1;
         let row = self.stamped(Row::new(id).with("body", body).with("version", version), &now);
         let change = match was {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use switchboard_core::Area;
 use switchboard_core::store::{Row, tables};
+use switchboard_core::{Area, Prefix};
 
 use crate::access::Right;
 use crate::desk::bundles::Archive;
@@ -28,6 +28,8 @@ pub(crate) struct Load {
     pub variables: Map<String, Value>,
     /// Who is said to have written it; the principal where that is not said.
     pub by: Option<String>,
+    /// Whether settings that are there stay as they are.
+    pub keeps_settings: bool,
 }
 
 /// Where a package may be uploaded.
@@ -84,6 +86,8 @@ impl Desk {
 
     /// A package where the older engine looked for it.
     async fn in_place(&self, name: &str) -> Result<Bytes, Fault> {
+        // Nothing that leads elsewhere than to the top.
+        Prefix::new(name).map_err(|error| Fault::Invalid(format!("`{name}`: {error}")))?;
         let content = self.fetch(&format!("{name}.zip")).await;
         content.map_err(|fault| match fault {
             Fault::NotFound { .. } => Fault::Invalid(format!(
@@ -103,25 +107,38 @@ impl Desk {
         let stats = match &new.inspected.configuration {
             None => new.inspected.stats(),
             Some(text) => {
-                let mut manifest: Value = serde_json::from_str(text)
-                    .map_err(|error| Fault::Invalid(format!("its manifest is no JSON: {error}")))?;
-                for module in manifest["modules"].as_array_mut().into_iter().flatten() {
-                    module["package_name"] = name.as_str().into();
-                }
+                let manifest = package_manifest(&name, text, load.module.as_deref())?;
                 let source = load.source.clone().or_else(|| Some(UPLOADED.to_owned()));
-                let load = Load { source, ..load };
-                let manifest = Manifest::read(manifest, load.module.as_deref())?;
-                let stats = self.write(&manifest, &load).await?;
-                let names: Vec<_> = manifest.functions().into_iter().map(|it| it.0).collect();
-                // What the package had in another version and has no more.
-                for module in manifest.module_names() {
-                    self.prune(module, &names).await?;
-                }
+                // What is served is told of when its version is.
+                let quiet = Self { is_quiet: true, ..self.clone() };
+                let stats = quiet.write_rows(&manifest, &Load { source, ..load }).await?;
+                quiet.forget_others(&manifest).await?;
                 stats
             }
         };
         self.serve_new(&name, new).await?;
+        self.changed(Area::Settings).await;
         Ok(stats)
+    }
+
+    /// Writes what a package says that is served already, and leaves its settings as they are.
+    pub(super) async fn write_package(&self, name: &str, configuration: &str) -> Result<(), Fault> {
+        let manifest = package_manifest(name, configuration, None)?;
+        let source = Some(UPLOADED.to_owned());
+        let load = Load { source, keeps_settings: true, ..Load::default() };
+        let quiet = Self { is_quiet: true, ..self.clone() };
+        // What is served is told of when its version is.
+        quiet.write_rows(&manifest, &load).await?;
+        quiet.forget_others(&manifest).await
+    }
+
+    /// Deletes functions that modules had in another version and have no more.
+    async fn forget_others(&self, manifest: &Manifest) -> Result<(), Fault> {
+        let names: Vec<_> = manifest.functions().into_iter().map(|it| it.0).collect();
+        for module in manifest.module_names() {
+            self.prune(module, &names).await?;
+        }
+        Ok(())
     }
 
     async fn write(&self, manifest: &Manifest, load: &Load) -> Result<Stats, Fault> {
@@ -208,7 +225,10 @@ impl Desk {
                 settings += 1;
                 let setting = JsonCamelCase(entry.setting(&load.variables).into());
                 let known = known.get(&entry.class_name).map(String::as_str);
-                Some(self.keep_setting(known, setting, load.by.as_deref()).await?)
+                match known.filter(|_| load.keeps_settings) {
+                    Some(id) => Some(id.to_owned()),
+                    None => Some(self.keep_setting(known, setting, load.by.as_deref()).await?),
+                }
             };
             classes.push(Class { class_name: entry.class_name.clone(), setting_id });
         }
@@ -235,4 +255,14 @@ impl Desk {
         }
         Ok(self.insert(&tables::SETTINGS, row).await?.key)
     }
+}
+
+/// The manifest in a package, whose modules are all of it.
+fn package_manifest(name: &str, text: &str, module: Option<&str>) -> Result<Manifest, Fault> {
+    let mut manifest: Value = serde_json::from_str(text)
+        .map_err(|error| Fault::Invalid(format!("its manifest is no JSON: {error}")))?;
+    for module in manifest["modules"].as_array_mut().into_iter().flatten() {
+        module["package_name"] = name.into();
+    }
+    Manifest::read(manifest, module)
 }

@@ -59,6 +59,24 @@ async fn ten_versions_are_kept_and_the_served_one_among_them() {
     assert!(told.contains(&("acme".to_owned(), Area::Functions)), "{told:?}");
 }
 
+/// Nothing is kept of what was meant for another version of the bundle.
+#[tokio::test]
+async fn conditions_are_looked_at_first() {
+    let house = House::new();
+    let acme = admin("acme");
+    let put = async |tag: (&str, &str), text: &str| {
+        let body = json!({ "package": package(text) }).to_string();
+        let request = http::Request::builder().method("PUT").uri(PLACE).header(tag.0, tag.1);
+        let request = request.header("content-type", "application/json");
+        house.send(&acme, request.body(Bytes::from(body)).unwrap()).await.status
+    };
+    assert_eq!(put(("if-none-match", "*"), "one").await, StatusCode::OK);
+    assert_eq!(put(("if-none-match", "*"), "two").await, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(put(("if-match", "\"7\""), "three").await, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(house.daemon.inspected.lock().unwrap().len(), 1, "nothing of it was run");
+    assert_eq!(digests(&house).await, [digest("one")]);
+}
+
 #[tokio::test]
 async fn what_cannot_be_served_changes_nothing() {
     let house = House::new();

@@ -46,9 +46,29 @@ impl Jobs {
         outcome.unwrap_or_else(|| Err(what.to_owned()))
     }
 
-    /// Whether something has ended of which nobody was told.
+    /// Whether something has ended of which nobody was told. This tells.
     pub(super) fn have_ended(&self) -> bool {
-        self.all().values().any(|job| matches!(job, Job::Ended(_)))
+        let mut jobs = self.all();
+        let before = jobs.len();
+        let mut have_failed = false;
+        jobs.retain(|_, job| match job {
+            Job::Ended(Ok(())) => false,
+            Job::Ended(Err(cause)) => {
+                *job = Job::Failed(std::mem::take(cause));
+                have_failed = true;
+                true
+            }
+            Job::UnderWay | Job::Failed(_) => true,
+        });
+        have_failed || jobs.len() < before
+    }
+
+    /// Has one thing be tried again that failed.
+    pub(super) fn forget_failure(&self, key: Digest) {
+        let mut jobs = self.all();
+        if matches!(jobs.get(&key), Some(Job::Failed(_))) {
+            jobs.remove(&key);
+        }
     }
 
     /// Has what failed be tried again.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use switchboard_core::Tenant;
 use switchboard_core::store::{BlobStore, Mark as Place, Query, Row, Store, StoreError, tables};
+use switchboard_core::{Prefix, Tenant};
 use switchboard_function::BundleConfig;
 
 use super::origin::Origin;
@@ -19,10 +19,10 @@ pub(super) struct Seen(Mutex<HashMap<Tenant, Vec<Sight>>>);
 
 /// As much of a bundle as tells whether the store has another: its name, how often its row was
 /// written, and what rows say that is in it.
-type Sight = (String, i64, Option<String>);
+pub(super) type Sight = (String, i64, Option<String>);
 
 impl Seen {
-    fn note(&self, tenant: &Tenant, sights: Vec<Sight>) {
+    pub(super) fn note(&self, tenant: &Tenant, sights: Vec<Sight>) {
         self.0.lock().expect("no one panics holding it").insert(tenant.clone(), sights);
     }
 
@@ -56,22 +56,18 @@ impl Bundles {
         tenant: &Tenant,
     ) -> Result<BTreeMap<String, Wanted>, StoreError> {
         let Some(kept) = &self.kept else { return Ok(BTreeMap::new()) };
-        let wanted = wanted(kept, tenant).await?;
-        self.seen.note(tenant, sights(&wanted));
-        Ok(wanted)
+        wanted(kept, tenant).await
     }
 
     /// The same as they were when they were last read.
     pub(super) fn known_as_pushed(&self, tenant: &Tenant) -> BTreeMap<String, Wanted> {
         let loaded = self.loaded();
-        let own = loaded.iter().filter(|((own, _), it)| {
-            own == tenant && matches!(it.wanted.origin, Origin::Pushed { .. })
-        });
+        let own = loaded.iter().filter(|((own, _), it)| own == tenant && it.wanted.is_kept);
         own.map(|((_, name), it)| (name.clone(), it.wanted.clone())).collect()
     }
 }
 
-fn sights(wanted: &BTreeMap<String, Wanted>) -> Vec<Sight> {
+pub(super) fn sights(wanted: &BTreeMap<String, Wanted>) -> Vec<Sight> {
     let sight =
         |(name, it): (&String, &Wanted)| (name.clone(), it.revision, it.configuration.clone());
     wanted.iter().map(sight).collect()
@@ -86,20 +82,27 @@ async fn wanted(kept: &Kept, tenant: &Tenant) -> Result<BTreeMap<String, Wanted>
         wanted.insert(row.key.clone(), of_row(&kept.store, tenant, &row, configuration));
     }
     for (name, configuration) in configurations {
-        if let Some(origin) = in_place(&kept.blobs, &name).await {
+        if let Err(error) = Prefix::new(&name) {
+            // A name that is none leads to no place but ours either.
+            tracing::warn!(%tenant, package = name, %error, "a package is left out");
+            continue;
+        }
+        if let Some(origin) = in_place(&kept.blobs, &name).await? {
             let (config, configuration) = (BundleConfig::default(), Some(configuration));
-            wanted.insert(name, Wanted { config, origin, configuration, revision: 0 });
+            let is_kept = true;
+            wanted.insert(name, Wanted { config, origin, configuration, revision: 0, is_kept });
         }
     }
     Ok(wanted)
 }
 
 /// A package that the older engine has in its bucket, where it looked for it.
-async fn in_place(blobs: &Arc<dyn BlobStore>, name: &str) -> Option<Origin> {
+async fn in_place(blobs: &Arc<dyn BlobStore>, name: &str) -> Result<Option<Origin>, StoreError> {
     let key = format!("{name}.zip");
     // What is in no bucket is code that is elsewhere; its functions are rows and nothing more.
-    blobs.glance(&key).await.ok().flatten()?;
-    Some(Origin::Object { bucket: Arc::clone(blobs), address: key.clone(), key })
+    let is_there = blobs.glance(&key).await?.is_some();
+    let origin = || Origin::Object { bucket: Arc::clone(blobs), address: key.clone(), key };
+    Ok(is_there.then(origin))
 }
 
 async fn rows(store: &dyn Store, tenant: &Tenant) -> Result<Vec<Row>, StoreError> {
@@ -131,7 +134,7 @@ fn of_row(
         Err(problem) => Origin::Nowhere(problem.clone()),
     };
     let revision = row.integer("version").unwrap_or_default();
-    Wanted { config: config.unwrap_or_default(), origin, configuration, revision }
+    Wanted { config: config.unwrap_or_default(), origin, configuration, revision, is_kept: true }
 }
 
 /// How a bundle that is pushed is to be served: as in a `[bundle.NAME]`, without `source`.

@@ -50,6 +50,8 @@ pub(super) struct Order<'a> {
     pub with: &'a BundlesConfig,
     /// How long somebody waits for what has to be done first.
     pub patience: Duration,
+    /// Whether somebody asks for it who may have mended what failed before.
+    pub tries_again: bool,
     /// Whether programs may be started for it that are not confined.
     pub may_spawn: bool,
     /// What is in it, where the store says that of a package of the older engine's shape.
@@ -152,6 +154,15 @@ impl Workshop {
         putting.await.expect("unpacking does not panic")
     }
 
+    /// Removes a version that is of use to nobody.
+    pub(super) async fn remove(&self, digest: Digest) {
+        let shelf = self.shelf.clone();
+        let removing = tokio::task::spawn_blocking(move || shelf.remove(digest));
+        if let Err(error) = removing.await.expect("removing does not panic") {
+            tracing::warn!(%error, "a version that nobody serves is left");
+        }
+    }
+
     /// What bundles are made with beside their own configuration.
     pub(super) async fn conditions(&self, with: &BundlesConfig) -> String {
         let python = self.python(with).await;
@@ -172,7 +183,7 @@ impl Workshop {
         remark: &Remark,
     ) -> Result<Made, Unmade> {
         let config = order.config;
-        self.check_grants(config)?;
+        self.check_grants(config, order.may_spawn)?;
         let python = self.python(order.with).await;
         let python = python.as_ref().map_err(String::as_str);
         // What is in it is asked of its code where nothing else says it.
@@ -196,6 +207,11 @@ impl Workshop {
         };
         let packages = python.ok().and_then(|it| Some((it, it.packages(&manifest, &archive)?)));
         let packages = match packages {
+            // `pip` is not confined.
+            Some(_) if self.is_for_tenants => {
+                let why = "what a bundle of a tenant requires has to be in its archive";
+                return Err(why.to_owned().into());
+            }
             Some((python, packages)) => Some(self.installed(python, packages, order).await?),
             None => None,
         };
@@ -262,14 +278,18 @@ impl Workshop {
         if self.is_for_tenants { Isolation::Required } else { with.sandbox }
     }
 
-    fn check_grants(&self, config: &BundleConfig) -> Result<(), String> {
+    /// Who may hand out what is on this machine might as well start programs there.
+    fn check_grants(&self, config: &BundleConfig, may_spawn: bool) -> Result<(), Unmade> {
         let grants = &config.grants;
-        if self.is_for_tenants && !(grants.files.is_empty() && grants.environment.is_empty()) {
+        if grants.files.is_empty() && grants.environment.is_empty() {
+            return Ok(());
+        }
+        if self.is_for_tenants {
             let why =
                 "files and variables of this machine are granted to bundles of its owner only";
-            return Err(why.to_owned());
+            return Err(why.to_owned().into());
         }
-        Ok(())
+        if may_spawn { Ok(()) } else { Err(Unmade::Spawns) }
     }
 
     /// Where packages are, once they are installed.
@@ -282,6 +302,9 @@ impl Workshop {
         let directory = packages.directory.clone();
         if !packages.are_there() {
             let python = python.clone();
+            if order.tries_again {
+                self.jobs.forget_failure(packages.digest);
+            }
             let about = (packages.digest, "its packages are being installed");
             let work = async move { python.install(&packages).await };
             let with = (&self.environment.tasks, order.patience);
@@ -303,6 +326,9 @@ impl Workshop {
         let (manifest, version) = (Arc::clone(&serving.manifest), serving.version.clone());
         if !self.shelf.is_verified(&version, COMPILED) {
             let (own, shelved) = (wasm.clone(), version.clone());
+            if order.tries_again {
+                self.jobs.forget_failure(version.digest);
+            }
             let about = (version.digest, "its component is being compiled");
             let work = async move { own.compile(&manifest, &shelved).await };
             self.jobs.finish(about, (&self.environment.tasks, order.patience), work).await?;

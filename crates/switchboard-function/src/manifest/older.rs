@@ -127,9 +127,23 @@ fn links<'t>(check: &mut Check<'_>, text: &'t Text) -> Links<'t> {
             let what = format!("names a module that `modules` has not: `{}`", link.module_name);
             check.mistake(&format!("{place}.module_name"), what, "add it to `modules`");
         }
+        if !has_module(check.archive, &link.module_name) {
+            let what = format!("names a module that is not in the bundle: `{}`", link.module_name);
+            let hint = "`MODULE.py` or `MODULE/__init__.py`, at the top of the archive";
+            check.mistake(&format!("{place}.module_name"), what, hint);
+        }
         links.insert((&link.kind, &link.name), link);
     }
     links
+}
+
+/// Whether the code of a module comes with the bundle, and not from the library of Python.
+fn has_module(archive: &Archive, module: &str) -> bool {
+    let path = module.replace('.', "/");
+    let is_of = |name: &str| {
+        name.strip_prefix(&path).is_some_and(|rest| rest.starts_with('/') || rest.starts_with('.'))
+    };
+    archive.names().any(is_of)
 }
 
 fn settings<'t>(check: &mut Check<'_>, text: &'t Text) -> ClassSettings<'t> {

@@ -225,7 +225,8 @@ const OLDER: &str = r#"{
 
 #[test]
 fn configurations_of_the_older_engine_are_read() {
-    let manifest = Manifest::of(&archive(&[(OLDER_FILE, OLDER)])).unwrap();
+    let manifest =
+        Manifest::of(&archive(&[(OLDER_FILE, OLDER), ("demo/__init__.py", "")])).unwrap();
     assert!(manifest.is_older);
     assert_eq!(manifest.name, "demo_package");
     let functions: Vec<_> =
@@ -272,11 +273,18 @@ fn mistakes_of_the_older_shape_are_all_named() {
             "`tools[0].return_type` returns what there is not: `film`",
         ),
         ("\"tools\": [", "\"tools\": 7, \"x\": [", "is not valid"),
+        (
+            "\"module_name\": \"demo\"",
+            "\"module_name\": \"os\"",
+            "`module_links[0].module_name` names a module that is not in the bundle: `os`",
+        ),
     ];
     for (from, to, expected) in cases {
         assert!(OLDER.contains(from), "{from}");
         let text = OLDER.replacen(from, to, 1);
-        let said = Manifest::of(&archive(&[(OLDER_FILE, &text)])).unwrap_err().to_string();
+        let said = Manifest::of(&archive(&[(OLDER_FILE, &text), ("demo/__init__.py", "")]))
+            .unwrap_err()
+            .to_string();
         assert!(said.contains(expected), "{to}: {said}");
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use switchboard_process::{Command, Exit};
 
-use super::Python;
+use super::{Python, requirements};
 use crate::archive::Archive;
 use crate::digest::Digest;
 use crate::manifest::{Manifest, Runtime};
@@ -61,6 +61,7 @@ impl Python {
         if packages.are_there() {
             return Ok(());
         }
+        requirements::check(&packages.text)?;
         let unusable = |error: std::io::Error| format!("packages cannot be installed: {error}");
         let above = packages.directory.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(above).map_err(unusable)?;

@@ -193,6 +193,7 @@ const CASES: &[Case] = &[
     ("bundle.NAME.grants.files", bundle::grants),
     ("bundle.NAME.grants.hosts", bundle::grants),
     ("bundle.NAME.grants.clock", bundle::component),
+    ("bundle.NAME.grants.key_value", bundle::component),
     ("bundle.NAME.grants.random", bundle::component),
     ("bundle.NAME.prefix", bundle::prefix),
     ("bundle.NAME.disabled", bundle::switches),

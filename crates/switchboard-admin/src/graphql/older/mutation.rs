@@ -174,6 +174,7 @@ impl OlderMutation {
                 manifest: mcp_configuration.map(|manifest| manifest.0),
                 variables: members("variables", variables)?,
                 by: updated_by,
+                keeps_settings: false,
             };
             desk(context).load(load, package_base64).await
         };
@@ -216,6 +217,7 @@ impl OlderMutation {
                 manifest: None,
                 variables: members("variables", variables)?,
                 by: updated_by,
+                keeps_settings: false,
             };
             desk(context).process(&s3_key, load).await
         };

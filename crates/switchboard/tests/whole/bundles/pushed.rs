@@ -127,6 +127,14 @@ fn bundles_of_tenants_are_their_own() {
     refused(&home, &files, "granted to bundles of its owner only");
     let variable = ["bundle", "push", "b", "--tenant", "acme", "--grant-env", "PATH"];
     refused(&home, &variable, "granted to bundles of its owner only");
+    write(&home, "b", "def t(): return 1\n", "");
+    let manifest = std::fs::read_to_string(home.path("b/switchboard.toml")).unwrap();
+    let requires = manifest.replace("[python]", "[python]\nrequirements = \"requirements.txt\"");
+    std::fs::write(home.path("b/switchboard.toml"), requires).unwrap();
+    std::fs::write(home.path("b/requirements.txt"), "evil @ https://x.example/evil.tar.gz\n")
+        .unwrap();
+    refused(&home, &["bundle", "push", "b", "--tenant", "acme"], "has to be in its archive");
+    refused(&home, &["bundle", "push", "b"], "its requirements have `evil @ https");
     home.configure("bundles.sandbox = \"off\"\n");
     home.run(&["reload"]);
     write(&home, "b", "def t():\n    return open('/etc/passwd').read()\n", "");
@@ -223,6 +231,13 @@ fn a_package_is_uploaded_processed_and_changed_by_rows() {
     assert_eq!(hello(), "Grüezi Ann, again!");
     home.run(&["restart"]);
     assert_eq!(hello(), "Grüezi Ann, again!");
+    // The version before has what it had, and its settings stay.
+    home.run(&["bundle", "rollback", "demo", "--tenant", "acme"]);
+    assert_eq!(hello(), "Grüezi Ann!");
+    assert_eq!(
+        text_of(&home, "acme", "add_numbers", &json!({ "a": 1, "b": 2 })).trim(),
+        add.trim()
+    );
     // What was uploaded by nobody, or by somebody else, is not there.
     for key in ["packages/other/demo.zip", "demo.zip", "packages/acme/../other/demo.zip"] {
         let variables = json!({ "key": key, "with": null });
@@ -246,6 +261,32 @@ fn a_package_in_the_bucket_of_the_older_engine_is_served_in_place() {
     let done = graphql(&home, "acme", load, &json!({ "it": manifest }));
     assert_eq!(done["loadMcpConfiguration"]["ok"], true, "{done}");
     seen_by_python(&home, &home.address().replace("/mcp", "/acme/mcp"));
+    // No name of a package leads to what another tenant uploaded, and none brings anything down.
+    moto.put("functs/packages/other/theirs.zip", &demo(&home, "{name}!"));
+    moto.put("functs/my__pkg.zip", b"no archive");
+    for name in ["packages/other/theirs", "my__pkg", "../demo", "a b"] {
+        let query = "mutation ($name: String!) { insertUpdateMcpModule(moduleName: \"m\", packageName: \
+                     $name, source: \"\", classes: [{className: \"Demo\"}], updatedBy: \"ann\") \
+                     { mcpModule { source } } }";
+        graphql(&home, "acme", query, &json!({ "name": name }));
+        let servers = home.run(&["bundle", "list", "--tenant", "acme", "--json"]);
+        assert!(servers.contains("demo") && !servers.contains("theirs"), "{name}: {servers}");
+        let load = "mutation ($name: String!) { loadMcpConfiguration(packageName: $name, source: \"\", \
+                    updatedBy: \"b\") { ok message } }";
+        let done = graphql(&home, "acme", load, &json!({ "name": name }));
+        assert_eq!(done["loadMcpConfiguration"]["ok"], false, "{name}: {done}");
+    }
+    // No code is run but that of the package.
+    let manifest = "mutation ($it: JSONCamelCase) { loadMcpConfiguration(packageName: \"demo\", source: \"\", \
+                    mcpConfiguration: $it, updatedBy: \"ann\") { ok message } }";
+    let foreign = json!({ "tools": [{ "name": "trace" }], "module_links": [{ "type": "tool",
+        "name": "trace", "module_name": "trace", "class_name": "Trace", "function_name": "run" }],
+        "modules": [{ "package_name": "demo", "module_name": "trace", "class_name": "Trace" }] });
+    graphql(&home, "acme", manifest, &json!({ "it": foreign }));
+    let said = text_of(&home, "acme", "trace", &json!({ "cmd": "1" }));
+    assert!(said.contains("error"), "{said}");
+    let listed = home.run(&["bundle", "list", "--tenant", "acme", "--json"]);
+    assert!(listed.contains("names a module that is not in the bundle: `trace`"), "{listed}");
     // By its name alone it is kept as a version.
     home.run(&["tenant", "create", "other"]);
     let load = "mutation { loadMcpConfiguration(moduleName: \"demo\", source: \"\", updatedBy: \"b\") \

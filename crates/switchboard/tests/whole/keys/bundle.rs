@@ -217,7 +217,7 @@ pub(super) fn index() {
     std::fs::write(home.path("b/requirements.txt"), &forged[..forged.len() - 4]).unwrap();
     wait("the refusal", || problem(&home).contains("DO NOT MATCH THE HASHES"));
     std::fs::write(home.path("b/requirements.txt"), "sixty==1.0\n").unwrap();
-    wait("the other", || problem(&home).contains("Hashes are required"));
+    wait("the other", || problem(&home).contains("each line is `NAME==VERSION"));
     assert_eq!(text(&home, "b__t"), "60");
 }
 
@@ -246,11 +246,13 @@ pub(super) fn signing_keys() {
 
 pub(super) fn component() {
     let home = Home::new("[bundle.b]\nsource = \"b\"\n");
-    write_component(&home, "b", "[wants]\nclock = true\nrandom = true\n");
+    write_component(&home, "b", "[wants]\nclock = true\nkey_value = true\nrandom = true\n");
     home.start();
     assert!(problem(&home).contains("it wants `clock`: grant it with `grants.clock = true`"));
     assert!(problem(&home).contains("it wants `random`: grant it with `grants.random = true`"));
-    home.configure("[bundle.b]\nsource = \"b\"\ngrants = { clock = true, random = true }\n");
+    assert!(problem(&home).contains("it wants `key_value`: grant it with `grants.key_value"));
+    let grants = "clock = true, key_value = true, random = true";
+    home.configure(&format!("[bundle.b]\nsource = \"b\"\ngrants = {{ {grants} }}\n"));
     home.run(&["reload"]);
     wait("the component", || listed(&home, "b")["tools"] == 3);
 }
