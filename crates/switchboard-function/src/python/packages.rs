@@ -61,13 +61,13 @@ impl Python {
         if packages.are_there() {
             return Ok(());
         }
-        requirements::check(&packages.text)?;
+        let requirements = requirements::read(&packages.text)?;
         let unusable = |error: std::io::Error| format!("packages cannot be installed: {error}");
         let above = packages.directory.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(above).map_err(unusable)?;
         let work = tempfile::TempDir::with_prefix_in(".new-", above).map_err(unusable)?;
         let file = work.path().join("requirements.txt");
-        fs::write(&file, &packages.text).map_err(unusable)?;
+        fs::write(&file, requirements).map_err(unusable)?;
         let target = work.path().join("packages");
         self.pip(&file, &target).await?;
         match fs::rename(&target, &packages.directory) {
