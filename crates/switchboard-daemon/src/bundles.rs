@@ -14,7 +14,6 @@ mod workshop;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -60,8 +59,10 @@ pub(crate) struct Bundles {
     looked: Round,
     /// When the store was last asked.
     asked: Round,
-    /// Versions that nobody serves any more were cleared away.
-    is_swept: AtomicBool,
+    /// When versions were last cleared away that nobody serves any more.
+    swept: Round,
+    /// Those that were served, and until when at least.
+    served: Mutex<HashMap<Digest, Instant>>,
 }
 
 /// Whose bundle, and its name.
@@ -88,20 +89,24 @@ struct Wanted {
 }
 
 /// Something that is done again after a while.
-struct Round(Mutex<Instant>);
-
-impl Default for Round {
-    fn default() -> Self {
-        Self(Mutex::new(Instant::now()))
-    }
-}
+struct Round(Mutex<Option<Instant>>);
 
 impl Round {
+    /// Which is due after a while.
+    fn later() -> Self {
+        Self(Mutex::new(Some(Instant::now())))
+    }
+
+    /// Which is due at once.
+    fn soon() -> Self {
+        Self(Mutex::default())
+    }
+
     fn is_due(&self, every: Duration) -> bool {
         let mut done = self.0.lock().expect("no one panics holding it");
-        let is_due = done.elapsed() >= every;
+        let is_due = done.is_none_or(|done| done.elapsed() >= every);
         if is_due {
-            *done = Instant::now();
+            *done = Some(Instant::now());
         }
         is_due
     }
@@ -109,6 +114,9 @@ impl Round {
 
 /// How long a version is kept that nobody serves: a daemon that makes room for us may still have calls.
 const KEPT: Duration = Duration::from_hours(24);
+
+/// How often versions are cleared away.
+const SWEEP: Duration = Duration::from_hours(1);
 
 /// How long a bundle is waited for that needs something done first: a daemon is to be up soon.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -186,9 +194,10 @@ impl Bundles {
             loaded: Mutex::default(),
             seen: Seen::default(),
             taken: Mutex::default(),
-            looked: Round::default(),
-            asked: Round::default(),
-            is_swept: AtomicBool::new(false),
+            looked: Round::later(),
+            asked: Round::later(),
+            swept: Round::soon(),
+            served: Mutex::default(),
         }
     }
 
@@ -223,7 +232,6 @@ impl Bundles {
             wanted.insert(name.clone(), configured(bundle.clone(), origin, None));
         }
         self.load_all(&tenant, wanted, &terms).await;
-        self.sweep().await;
         self.add(&tenant, plan);
         if let Some(sights) = sights {
             self.seen.note(&tenant, sights);
@@ -300,7 +308,9 @@ impl Bundles {
         for (tenant, origin, mark) in seen {
             if !changed.contains(&tenant) {
                 let now = origin.look().await;
-                if now != mark && now != Mark::Unknown {
+                let is_other = now != mark && now != Mark::Unknown;
+                // What stays out of sight is looked for now and then.
+                if is_other && (mark != Mark::Unknown || looks_far) {
                     changed.insert(tenant);
                 }
             }
@@ -333,7 +343,6 @@ impl Bundles {
         let archive = archive.map_err(|error| Rejected::Wrong(error.to_string()))?;
         let digest = archive.digest();
         let workshop = self.workshop(tenant);
-        let was_there = workshop.shelf().find(digest).is_some();
         let content = workshop.unpack(archive).await.map_err(Rejected::Wrong)?;
         let order = Order {
             tenant,
@@ -346,10 +355,6 @@ impl Bundles {
             configuration: None,
         };
         let made = Box::pin(workshop.make(order, content, &Remark::default())).await;
-        if made.is_err() && !was_there {
-            // Whoever pushes what nobody can serve is not to fill the disk with it.
-            workshop.remove(digest).await;
-        }
         match made {
             Ok(Made { manifest, .. }) => Ok(Judged { digest, manifest }),
             Err(Unmade::Wrong(problem)) => Err(Rejected::Wrong(problem)),
@@ -367,12 +372,19 @@ impl Bundles {
         self.terms().bundles.packed.bytes()
     }
 
-    /// Clears away what earlier daemons served. Once: what this one served before may have calls.
-    async fn sweep(&self) {
-        if self.is_swept.swap(true, Ordering::Relaxed) {
+    /// Clears away versions that nobody serves, now and then: those of earlier daemons, those that were
+    /// pushed and refused, and those whose last call is long over.
+    pub(crate) async fn sweep(&self) {
+        if !self.swept.is_due(SWEEP) {
             return;
         }
-        let kept: Vec<Digest> = self.loaded().values().filter_map(|it| it.digest).collect();
+        let kept: Vec<Digest> = {
+            let mut served = self.served.lock().expect("no one panics holding it");
+            let now = Instant::now();
+            served.extend(self.loaded().values().filter_map(|it| Some((it.digest?, now))));
+            served.retain(|_, seen| seen.elapsed() < KEPT);
+            served.keys().copied().collect()
+        };
         for workshop in [&self.own, &self.others] {
             let (shelf, kept) = (workshop.shelf().clone(), kept.clone());
             let sweeping =
@@ -428,6 +440,9 @@ impl Bundles {
             configuration: wanted.configuration.as_deref(),
         };
         let (digest, made) = read_and_make(workshop, order, &wanted.origin, &remark).await;
+        // What could not be read may be read later, and looks no different then.
+        let is_here = matches!(wanted.origin, Origin::Here(_));
+        let mark = if digest.is_none() && !is_here { Mark::Unknown } else { mark };
         let digest = digest.or_else(|| old.as_ref()?.digest);
         let settings = match made {
             Ok(made) => {

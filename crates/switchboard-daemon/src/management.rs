@@ -18,7 +18,7 @@ use switchboard_core::store::StoreError;
 use switchboard_core::{Area, Gateway, Kind, Principal, Tenant};
 use switchboard_function::FunctionKind;
 use switchboard_policy::Text;
-use switchboard_upstream::{Environment, Events, Settings, Status, Upstream};
+use switchboard_upstream::{Environment, Events, ListCache, Settings, Status, Upstream};
 use tokio::sync::Notify;
 
 use crate::bundles::{self, Judged, Rejected};
@@ -364,9 +364,12 @@ async fn put_user(
 /// What a server says of itself that is not kept.
 async fn look_at(settings: Settings, environment: &Environment) -> Result<Vec<Offer>, Refused> {
     let heard = Arc::new(Heard::default());
+    // What it lists is asked of it, and not of what others were told before.
+    let nothing = tempfile::TempDir::with_prefix("switchboard-preview-");
+    let nothing = nothing.map_err(|error| Refused::Failed(error.to_string()))?;
     let environment = Environment {
         events: Arc::<Heard>::clone(&heard),
-        cache: environment.cache.beside(PREVIEWED),
+        cache: ListCache::new(nothing.path().to_path_buf()),
         guard: environment.guard.for_tenants(),
         ..environment.clone()
     };

@@ -72,6 +72,7 @@ impl Daemon {
                 config.bundles.refresh.as_duration()
             };
             tokio::time::sleep(refresh).await;
+            self.bundles.sweep().await;
             let mut changed = self.bundles.changed().await;
             if self.were_pushed().await {
                 changed.insert(Tenant::default());

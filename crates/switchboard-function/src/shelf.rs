@@ -98,19 +98,6 @@ impl Shelf {
         Some(self.version(digest)).filter(|version| version.code.is_dir())
     }
 
-    /// Removes a version, if it is there. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// What the file system says.
-    pub fn remove(&self, digest: Digest) -> Result<(), ShelfError> {
-        let version = self.version(digest);
-        match fs::remove_dir_all(&version.code) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.map_err(ShelfError::at(&version.code)),
-        }
-    }
-
     /// Removes everything but what is `kept`, and what is younger than `age`. Blocks.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use switchboard_core::store::{Change, Condition, Mark, Query, Row, StoreError, Test, tables};
 
+use switchboard_core::Area;
+
 use crate::access::Right;
 use crate::desk::documents::Version;
 use crate::desk::manifest::Stats;
@@ -134,13 +136,12 @@ impl Desk {
         Ok(Taken { archive, inspected, definition, kept })
     }
 
-    /// Has it served. Its rows were written before.
-    pub(super) async fn serve_new(&self, name: &str, taken: Taken) -> Result<(), Fault> {
+    /// Has a package served; nobody is told yet.
+    pub(super) async fn put_package(&self, name: &str, taken: &Taken) -> Result<(), Fault> {
         let Taken { archive, inspected, definition, kept } = taken;
-        let inspected = Inspected { configuration: None, ..inspected };
-        let (archive, inspected) = (&archive, &inspected);
+        let definition = definition.clone();
         let next = Next { archive, inspected, definition, is_pushed: true };
-        self.serve(name, next, (kept, Version::Any)).await.map(drop)
+        self.put_in_place(name, next, (kept.clone(), Version::Any)).await.map(drop)
     }
 
     /// The versions that are kept of a bundle, those first that were pushed last.
@@ -270,26 +271,51 @@ impl Desk {
         Ok(self.ports.store.write(&tables::BUNDLE_VERSIONS, self.tenant(), change).await?)
     }
 
-    /// Has an archive served that was looked at, with a definition: keeps it as a version, lets its rows
-    /// say what it says where it has rows, and lets go of versions that are too many.
+    /// Has an archive served that was looked at, with a definition, and lets its rows say what it says
+    /// where it has rows.
     async fn serve(
         &self,
         name: &str,
         next: Next<'_>,
         kept: (Option<Row>, Version),
     ) -> Result<Bundle, Fault> {
+        let configuration = match &next.inspected.configuration {
+            Some(text) if self.has_rows(name).await? => {
+                self.access.require(Right::Manage(Area::Settings))?;
+                Some(text)
+            }
+            _ => None,
+        };
+        let row = self.put_in_place(name, next, kept).await?;
+        if let Some(text) = configuration {
+            self.write_package(name, text).await?;
+        }
+        // Once all of it is there.
+        self.changed(area(&tables::BUNDLES)).await;
+        Ok(Bundle::from(&row))
+    }
+
+    /// Keeps an archive as a version, has the row of the bundle name it, and lets go of versions that
+    /// are too many. Nobody is told yet.
+    async fn put_in_place(
+        &self,
+        name: &str,
+        next: Next<'_>,
+        kept: (Option<Row>, Version),
+    ) -> Result<Row, Fault> {
         let Next { archive, inspected, definition, is_pushed } = next;
         let is_there = |row: &Row| row.text("digest") == Some(&inspected.digest);
         let was_there = self.versions(name).await?.iter().any(is_there);
         if is_pushed || !was_there {
             self.keep_version(name, archive, inspected).await?;
         }
-        self.follow_rows(name, inspected).await?;
         let body = json!({ "current": inspected.digest, "definition": definition });
-        let row = match self.keep(&tables::BUNDLES, name, body, kept).await {
+        let quiet = Self { is_quiet: true, ..self.clone() };
+        let row = match quiet.keep(&tables::BUNDLES, name, body, kept).await {
             Ok(row) => row,
             Err(fault) => {
-                if !was_there {
+                // What failed may have been written all the same, or by somebody else.
+                if !was_there && self.current(name).await?.as_ref() != Some(&inspected.digest) {
                     self.drop_version(version_key(name, &inspected.digest)).await?;
                 }
                 return Err(fault);
@@ -300,31 +326,36 @@ impl Desk {
         if !self.versions(name).await?.iter().any(is_there) {
             self.keep_version(name, archive, inspected).await?;
         }
-        Ok(Bundle::from(&row))
+        Ok(row)
+    }
+
+    /// The digest of the version that is served.
+    async fn current(&self, name: &str) -> Result<Option<String>, Fault> {
+        let row = self.ports.store.read(&tables::BUNDLES, self.tenant(), &[name]).await?.pop();
+        let current = row.as_ref().and_then(|row| row.get("body")?["current"].as_str());
+        Ok(current.map(str::to_owned))
+    }
+
+    /// Whether the content of a bundle is rows.
+    async fn has_rows(&self, name: &str) -> Result<bool, Fault> {
+        let query = Query::first(1).only("package_name", Test::Is(name.into()));
+        let listed = self.ports.store.list(&tables::MODULES, self.tenant(), &query).await?;
+        Ok(!listed.rows.is_empty())
     }
 
     /// Lets go of versions that are too many: neither the one that was just served, nor the one that
     /// somebody else has served since.
     async fn trim(&self, name: &str, served: &str) -> Result<(), Fault> {
-        let now = self.ports.store.read(&tables::BUNDLES, self.tenant(), &[name]).await?.pop();
-        let current = now.as_ref().and_then(|row| row.get("body")?["current"].as_str());
+        let current = self.current(name).await?;
         let is_served = |row: &Row| {
             let digest = row.text("digest");
-            digest == Some(served) || digest == current
+            digest == Some(served) || digest == current.as_deref()
         };
         let others = self.versions(name).await?.into_iter().filter(|row| !is_served(row));
         for row in others.skip(VERSIONS - 1) {
             self.drop_version(row.key).await?;
         }
         Ok(())
-    }
-
-    /// Where the content of a bundle is rows, has them say what its archive says. Settings stay.
-    async fn follow_rows(&self, name: &str, inspected: &Inspected) -> Result<(), Fault> {
-        let Some(configuration) = &inspected.configuration else { return Ok(()) };
-        let query = Query::first(1).only("package_name", Test::Is(name.into()));
-        let listed = self.ports.store.list(&tables::MODULES, self.tenant(), &query).await?;
-        if listed.rows.is_empty() { Ok(()) } else { self.write_package(name, configuration).await }
     }
 
     /// The rows of the versions of a bundle without their archives, those first that were pushed last.

@@ -58,9 +58,16 @@ impl Desk {
     /// The same again for every server that was registered so, as it is kept now. One that cannot be
     /// asked keeps the functions that it has.
     pub(crate) async fn sync_again(&self) -> Result<(), Fault> {
-        let query = Query::first(PAGE).only("source", Test::Is("external".into()));
-        let modules = self.ports.store.list(&tables::MODULES, self.tenant(), &query).await?;
-        for module in modules.rows {
+        let mut query = Query::first(PAGE).only("source", Test::Is("external".into()));
+        let mut modules = Vec::new();
+        loop {
+            let listed = self.ports.store.list(&tables::MODULES, self.tenant(), &query).await?;
+            modules.extend(listed.rows);
+            let Some(last) = modules.last().filter(|_| listed.has_more) else { break };
+            let key = last.key.clone();
+            query.after = Some(switchboard_core::store::Mark { value: Value::Null, key });
+        }
+        for module in modules {
             let key = [&*module.key];
             let servers = self.ports.store.read(&tables::SERVERS, self.tenant(), &key).await?;
             let Some(server) = servers.first() else { continue };
@@ -107,8 +114,10 @@ impl Desk {
         for (name, wish) in functions {
             let wanted = wish.clone().row(&name)?;
             let is_same = |row: &Row| {
+                // Whether it is in use is for whoever manages it to say.
                 let says = |(column, value): (&String, &Value)| {
-                    row.get(column) == Some(value).filter(|value| !value.is_null())
+                    let is_own = column == "status" && row.get(column).is_some();
+                    is_own || row.get(column) == Some(value).filter(|value| !value.is_null())
                 };
                 row.key == name && wanted.columns.iter().all(says)
             };

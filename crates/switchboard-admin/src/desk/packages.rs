@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use switchboard_core::store::{Row, tables};
+use switchboard_core::store::{Change, Query, Row, StoreError, Test, tables};
 use switchboard_core::{Area, Prefix};
 
 use crate::access::Right;
@@ -42,6 +42,9 @@ pub(crate) struct Upload {
 
 /// How long an address for an upload is good: what the older engine gave.
 const UPLOAD: Duration = Duration::from_secs(900);
+
+/// Modules of a package that are looked at: more than any has.
+const MODULES: u32 = 500;
 
 /// What makes modules of packages ours to serve. Any text did in the older engine.
 const UPLOADED: &str = "";
@@ -104,20 +107,24 @@ impl Desk {
         let name = load.package.clone().or_else(|| load.module.clone()).unwrap_or_default();
         let archive = Archive { content, signature: None };
         let new = self.take(&name, archive).await?;
-        let stats = match &new.inspected.configuration {
+        let manifest = match &new.inspected.configuration {
+            Some(text) => Some(package_manifest(&name, text, load.module.as_deref())?),
+            None => None,
+        };
+        self.put_package(&name, &new).await?;
+        let stats = match manifest {
             None => new.inspected.stats(),
-            Some(text) => {
-                let manifest = package_manifest(&name, text, load.module.as_deref())?;
+            Some(manifest) => {
                 let source = load.source.clone().or_else(|| Some(UPLOADED.to_owned()));
-                // What is served is told of when its version is.
                 let quiet = Self { is_quiet: true, ..self.clone() };
                 let stats = quiet.write_rows(&manifest, &Load { source, ..load }).await?;
-                quiet.forget_others(&manifest).await?;
+                quiet.forget_others(&name, &manifest).await?;
                 stats
             }
         };
-        self.serve_new(&name, new).await?;
+        // Once all of it is there.
         self.changed(Area::Settings).await;
+        self.changed(Area::Functions).await;
         Ok(stats)
     }
 
@@ -127,16 +134,27 @@ impl Desk {
         let source = Some(UPLOADED.to_owned());
         let load = Load { source, keeps_settings: true, ..Load::default() };
         let quiet = Self { is_quiet: true, ..self.clone() };
-        // What is served is told of when its version is.
         quiet.write_rows(&manifest, &load).await?;
-        quiet.forget_others(&manifest).await
+        quiet.forget_others(name, &manifest).await
     }
 
-    /// Deletes functions that modules had in another version and have no more.
-    async fn forget_others(&self, manifest: &Manifest) -> Result<(), Fault> {
+    /// Deletes functions and modules that a package had in another version and has no more.
+    async fn forget_others(&self, package: &str, manifest: &Manifest) -> Result<(), Fault> {
         let names: Vec<_> = manifest.functions().into_iter().map(|it| it.0).collect();
-        for module in manifest.module_names() {
+        let modules = manifest.module_names();
+        for module in &modules {
             self.prune(module, &names).await?;
+        }
+        let query = Query::first(MODULES).only("package_name", Test::Is(package.into()));
+        let kept = self.ports.store.list(&tables::MODULES, self.tenant(), &query).await?;
+        for module in kept.rows.iter().filter(|row| !modules.contains(&*row.key)) {
+            self.prune(&module.key, &[]).await?;
+            let change = vec![Change::Delete(module.key.clone())];
+            match self.ports.store.write(&tables::MODULES, self.tenant(), change).await {
+                // Somebody else was quicker.
+                Ok(()) | Err(StoreError::Missing { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }

@@ -1,19 +1,28 @@
 //! What takes long, for which nobody waits long.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use switchboard_function::Digest;
 use tokio_util::task::TaskTracker;
 
-/// What was begun, by what it is about.
+/// What was begun.
 #[derive(Clone, Default)]
-pub(super) struct Jobs(Arc<Mutex<HashMap<Digest, Job>>>);
+pub(super) struct Jobs {
+    /// By what it is about.
+    all: Arc<Mutex<HashMap<Digest, Job>>>,
+    /// Whether something has ended that somebody was told is under way.
+    has_news: Arc<AtomicBool>,
+}
 
 /// How it stands with something that takes long.
 enum Job {
-    UnderWay,
+    /// Whether somebody was told so.
+    UnderWay {
+        is_told: bool,
+    },
     /// Nobody was told yet.
     Ended(Result<(), String>),
     Failed(String),
@@ -38,7 +47,10 @@ impl Jobs {
         let own = self.clone();
         let working = tasks.spawn(async move {
             let outcome = work.await;
-            own.all().insert(key, Job::Ended(outcome));
+            let before = own.all().insert(key, Job::Ended(outcome));
+            if matches!(before, Some(Job::UnderWay { is_told: true })) {
+                own.has_news.store(true, Ordering::Relaxed);
+            }
         });
         // Where it is not done, or fell over, it is said to be under way.
         let _ = tokio::time::timeout(patience, working).await;
@@ -58,9 +70,9 @@ impl Jobs {
                 have_failed = true;
                 true
             }
-            Job::UnderWay | Job::Failed(_) => true,
+            Job::UnderWay { .. } | Job::Failed(_) => true,
         });
-        have_failed || jobs.len() < before
+        self.has_news.swap(false, Ordering::Relaxed) || have_failed || jobs.len() < before
     }
 
     /// Has one thing be tried again that failed.
@@ -77,7 +89,7 @@ impl Jobs {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Digest, Job>> {
-        self.0.lock().expect("no one panics holding it")
+        self.all.lock().expect("no one panics holding it")
     }
 }
 
@@ -86,8 +98,8 @@ impl Jobs {
 #[expect(clippy::option_option, reason = "never begun, under way, and ended are three things")]
 fn settled(jobs: &mut HashMap<Digest, Job>, key: Digest) -> Option<Option<Result<(), String>>> {
     let (now, outcome) = match jobs.remove(&key) {
-        None => (Some(Job::UnderWay), None),
-        Some(Job::UnderWay) => (Some(Job::UnderWay), Some(None)),
+        None => (Some(Job::UnderWay { is_told: false }), None),
+        Some(Job::UnderWay { .. }) => (Some(Job::UnderWay { is_told: true }), Some(None)),
         Some(Job::Ended(Ok(()))) => (None, Some(Some(Ok(())))),
         Some(Job::Ended(Err(cause)) | Job::Failed(cause)) => {
             (Some(Job::Failed(cause.clone())), Some(Some(Err(cause))))

@@ -47,7 +47,7 @@ impl Bundles {
     /// The store cannot be read.
     pub(crate) async fn is_outdated(&self, tenant: &Tenant) -> Result<bool, StoreError> {
         let Some(kept) = &self.kept else { return Ok(false) };
-        Ok(!self.seen.is(tenant, &sights(&wanted(kept, tenant).await?)))
+        Ok(!self.seen.is(tenant, &sights(&self.wanted(kept, tenant).await?)))
     }
 
     /// The bundles that were pushed of a tenant, and the packages of the older engine.
@@ -56,7 +56,35 @@ impl Bundles {
         tenant: &Tenant,
     ) -> Result<BTreeMap<String, Wanted>, StoreError> {
         let Some(kept) = &self.kept else { return Ok(BTreeMap::new()) };
-        wanted(kept, tenant).await
+        self.wanted(kept, tenant).await
+    }
+
+    async fn wanted(
+        &self,
+        kept: &Kept,
+        tenant: &Tenant,
+    ) -> Result<BTreeMap<String, Wanted>, StoreError> {
+        let rows = rows(&*kept.store, tenant).await?;
+        let mut configurations = configurations(&*kept.store, tenant).await?;
+        let mut wanted = BTreeMap::new();
+        for row in rows {
+            let configuration = configurations.remove(&row.key);
+            wanted.insert(row.key.clone(), of_row(&kept.store, tenant, &row, configuration));
+        }
+        for (name, configuration) in configurations {
+            if let Err(error) = Prefix::new(&name) {
+                // A name that is none leads to no place but ours either.
+                tracing::warn!(%tenant, package = name, %error, "a package is left out");
+                continue;
+            }
+            let is_served = self.loaded().contains_key(&(tenant.clone(), name.clone()));
+            if let Some(origin) = in_place(&kept.blobs, &name, is_served).await {
+                let (config, configuration) = (BundleConfig::default(), Some(configuration));
+                let is_kept = true;
+                wanted.insert(name, Wanted { config, origin, configuration, revision: 0, is_kept });
+            }
+        }
+        Ok(wanted)
     }
 
     /// The same as they were when they were last read.
@@ -73,36 +101,20 @@ pub(super) fn sights(wanted: &BTreeMap<String, Wanted>) -> Vec<Sight> {
     wanted.iter().map(sight).collect()
 }
 
-async fn wanted(kept: &Kept, tenant: &Tenant) -> Result<BTreeMap<String, Wanted>, StoreError> {
-    let rows = rows(&*kept.store, tenant).await?;
-    let mut configurations = configurations(&*kept.store, tenant).await?;
-    let mut wanted = BTreeMap::new();
-    for row in rows {
-        let configuration = configurations.remove(&row.key);
-        wanted.insert(row.key.clone(), of_row(&kept.store, tenant, &row, configuration));
-    }
-    for (name, configuration) in configurations {
-        if let Err(error) = Prefix::new(&name) {
-            // A name that is none leads to no place but ours either.
-            tracing::warn!(%tenant, package = name, %error, "a package is left out");
-            continue;
-        }
-        if let Some(origin) = in_place(&kept.blobs, &name).await? {
-            let (config, configuration) = (BundleConfig::default(), Some(configuration));
-            let is_kept = true;
-            wanted.insert(name, Wanted { config, origin, configuration, revision: 0, is_kept });
-        }
-    }
-    Ok(wanted)
-}
-
 /// A package that the older engine has in its bucket, where it looked for it.
-async fn in_place(blobs: &Arc<dyn BlobStore>, name: &str) -> Result<Option<Origin>, StoreError> {
+async fn in_place(blobs: &Arc<dyn BlobStore>, name: &str, is_served: bool) -> Option<Origin> {
     let key = format!("{name}.zip");
     // What is in no bucket is code that is elsewhere; its functions are rows and nothing more.
-    let is_there = blobs.glance(&key).await?.is_some();
+    let is_there = match blobs.glance(&key).await {
+        Ok(glance) => glance.is_some(),
+        Err(error) => {
+            // What is served goes on, and what cannot be looked at keeps nothing else from being.
+            tracing::warn!(%error, package = name, "whether a package is there cannot be told");
+            is_served
+        }
+    };
     let origin = || Origin::Object { bucket: Arc::clone(blobs), address: key.clone(), key };
-    Ok(is_there.then(origin))
+    is_there.then(origin)
 }
 
 async fn rows(store: &dyn Store, tenant: &Tenant) -> Result<Vec<Row>, StoreError> {

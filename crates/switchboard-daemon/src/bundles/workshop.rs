@@ -154,15 +154,6 @@ impl Workshop {
         putting.await.expect("unpacking does not panic")
     }
 
-    /// Removes a version that is of use to nobody.
-    pub(super) async fn remove(&self, digest: Digest) {
-        let shelf = self.shelf.clone();
-        let removing = tokio::task::spawn_blocking(move || shelf.remove(digest));
-        if let Err(error) = removing.await.expect("removing does not panic") {
-            tracing::warn!(%error, "a version that nobody serves is left");
-        }
-    }
-
     /// What bundles are made with beside their own configuration.
     pub(super) async fn conditions(&self, with: &BundlesConfig) -> String {
         let python = self.python(with).await;
