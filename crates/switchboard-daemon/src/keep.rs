@@ -1,5 +1,6 @@
 //! What is kept, and what is laid around it: secrets sealed, large values apart.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use switchboard_core::store::{BlobStore, Store};
@@ -60,12 +61,22 @@ async fn keys(config: &Config, paths: &Paths) -> Result<(VaultKey, Vec<VaultKey>
     if let Some(key) = &config.vault.key {
         return Ok((VaultKey::parse("vault.key", key).map_err(unusable)?, former));
     }
-    let file = paths.state.join("vault.key");
-    let opened = tokio::task::spawn_blocking(move || VaultKey::open_or_create(&file)).await;
-    Ok((opened.expect("opening does not panic").map_err(unusable)?, former))
+    let file = key_file(paths);
+    let opened = tokio::task::spawn_blocking(move || {
+        // While a rotation is under way, or did not come to its end.
+        let former = VaultKey::former(&file)?;
+        Ok((VaultKey::open_or_create(&file)?, former))
+    });
+    let (key, before) = opened.await.expect("opening does not panic").map_err(unusable)?;
+    Ok((key, before.into_iter().chain(former).collect()))
 }
 
-fn problem(code: &'static str, error: &OpenError) -> StartProblem {
+/// Where the key is that nobody configured.
+pub(crate) fn key_file(paths: &Paths) -> PathBuf {
+    paths.state.join("vault.key")
+}
+
+pub(crate) fn problem(code: &'static str, error: &OpenError) -> StartProblem {
     let problem = StartProblem::new(code, error.to_string());
     match std::error::Error::source(error) {
         Some(cause) => problem.because(cause),

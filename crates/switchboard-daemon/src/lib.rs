@@ -49,7 +49,7 @@ pub use bundles::Trial;
 pub use config::{Config, DaemonConfig, LogConfig, LogFormat, TenantsConfig, VaultConfig};
 pub use embedded::run_embedded;
 pub use lock::{LockError, holder};
-pub use moving::{export_store, import_store, migrate_store, reseal_store};
+pub use moving::{export_store, import_store, migrate_store, reseal_store, rotate_vault_key};
 pub use outside::{authorizer, owner};
 pub use paths::{DEFAULT_INSTANCE, Paths, PathsError};
 pub use plan::{Plan, PlannedUpstream, plan};

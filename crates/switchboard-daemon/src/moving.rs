@@ -1,6 +1,8 @@
 //! Commands about what is kept as a whole; they need no daemon, and may run beside one.
 
-use switchboard_store::{Moved, TransferError, export, import};
+use std::path::Path;
+
+use switchboard_store::{Moved, OpenError, TransferError, VaultKey, export, import};
 use tokio::io::{AsyncBufRead, AsyncWrite};
 
 use crate::assemble::make_private;
@@ -74,6 +76,37 @@ pub async fn reseal_store(config: &Config, paths: &Paths) -> Result<u64, StartPr
     kept.vault.reseal().await.map_err(|error| {
         StartProblem::new("store-failed", "the store cannot be resealed").because(error)
     })
+}
+
+/// Puts a new key into the place of the one that seals secrets, and seals all of them with it; how many
+/// rows those were. Beside a running daemon, which knows the old key alone, it is not done.
+///
+/// # Errors
+///
+/// [`StartProblem`]; nothing is lost then, and doing it again goes on where it ended.
+pub async fn rotate_vault_key(config: &Config, paths: &Paths) -> Result<u64, StartProblem> {
+    if config.vault.key.is_some() {
+        let problem =
+            StartProblem::new("vault-key-unusable", "the key stands in the configuration");
+        return Err(problem.hint(
+            "put another into `vault.key` and this one into `vault.former_keys`, restart, and run \
+             `switchboard store reseal`",
+        ));
+    }
+    make_private(&paths.state)?;
+    let file = keep::key_file(paths);
+    let on_file = |work: fn(&Path) -> Result<(), OpenError>| {
+        let file = file.clone();
+        async move {
+            let done = tokio::task::spawn_blocking(move || work(&file)).await;
+            let done = done.expect("it does not panic");
+            done.map_err(|error| keep::problem("vault-key-unusable", &error))
+        }
+    };
+    on_file(VaultKey::rotate).await?;
+    let resealed = reseal_store(config, paths).await?;
+    on_file(VaultKey::forget_former).await?;
+    Ok(resealed)
 }
 
 /// Bytes between a store that is read and one that is written.

@@ -52,6 +52,51 @@ impl VaultKey {
         }
     }
 
+    /// The key that was in that file before, while secrets are still sealed with it.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn former(path: &Path) -> Result<Option<Self>, OpenError> {
+        Self::read(&beside(path))
+    }
+
+    /// Puts a new random key into that file; the one before is [`former`](Self::former) until it is
+    /// [forgotten](Self::forget_former). Where one is former already, an earlier rotation did not come
+    /// to its end, and this goes on with it.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; whatever was sealed can be opened then.
+    pub fn rotate(path: &Path) -> Result<(), OpenError> {
+        if Self::former(path)?.is_some() {
+            return Ok(());
+        }
+        Self::open_or_create(path)?;
+        let mut key = [0; LENGTH];
+        getrandom::fill(&mut key).map_err(|error| {
+            OpenError::io("make random bytes for", path)(io::Error::other(error))
+        })?;
+        // The old one is there under one name or both at every moment.
+        fs::hard_link(path, beside(path)).map_err(OpenError::io("keep beside", path))?;
+        let new = write_beside(path, &key).map_err(OpenError::io("write beside", path))?;
+        fs::rename(&new, path).map_err(OpenError::io("replace", path))?;
+        flush(path);
+        Ok(())
+    }
+
+    /// Deletes the key before; nothing is sealed with it any more.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn forget_former(path: &Path) -> Result<(), OpenError> {
+        match fs::remove_file(beside(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(OpenError::io("delete what is beside", path)),
+        }
+    }
+
     /// Reads a key from a configured value: 32 bytes as base64 (either alphabet, with or without
     /// `=`) or as 64 hexadecimal digits. `place` is the key of the configuration, or the variable.
     ///
@@ -111,24 +156,41 @@ impl fmt::Debug for VaultKey {
     }
 }
 
+/// Where the key before is.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".former");
+    name.into()
+}
+
 /// Puts a whole file at `path`, or fails because something is there.
 fn place(path: &Path, key: &[u8]) -> io::Result<()> {
+    let new = write_beside(path, key)?;
+    // A hard link is there whole or not at all, and never in the place of another.
+    let linked = fs::hard_link(&new, path);
+    fs::remove_file(&new)?;
+    linked?;
+    flush(path);
+    Ok(())
+}
+
+/// Writes a key to a file of its own, beside the one where it is to be.
+fn write_beside(path: &Path, key: &[u8]) -> io::Result<PathBuf> {
     let mut suffix = [0; 8];
     getrandom::fill(&mut suffix).map_err(io::Error::other)?;
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".{:016x}", u64::from_ne_bytes(suffix)));
     let new = PathBuf::from(new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&new)?;
-    // A hard link is there whole or not at all, and never in the place of another.
-    let linked =
-        file.write_all(key).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&new, path));
-    fs::remove_file(&new)?;
-    linked?;
-    // Makes the link itself survive a power cut, where the filesystem can.
+    file.write_all(key).and_then(|()| file.sync_all())?;
+    Ok(new)
+}
+
+/// Makes names survive a power cut, where the filesystem can.
+fn flush(path: &Path) {
     if let Some(directory) = path.parent() {
         let _ = File::open(directory).and_then(|directory| directory.sync_all());
     }
-    Ok(())
 }
 
 fn parse(text: &str) -> Result<[u8; LENGTH], String> {

@@ -50,6 +50,8 @@ enum Action {
     },
     /// Seal all secrets with the key that is configured now; after that, `vault.former_keys` can go
     Reseal,
+    /// Make a new key for secrets and seal them all with it; while no daemon runs
+    RotateKey,
 }
 
 /// What was moved, by table.
@@ -84,6 +86,19 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
             let text =
                 format!("resealed {}", count(usize::try_from(rows).unwrap_or(usize::MAX), "row"));
             context.output.show(&json, |_| text)?;
+        }
+        Action::RotateKey => {
+            if runtime.block_on(crate::daemon::status(context)).is_ok() {
+                return Err(Failure::new(
+                    "already-running",
+                    "a daemon runs, which knows the old key",
+                )
+                .with_hint("`switchboard stop`, rotate the key, and `switchboard start`"));
+            }
+            let rows = runtime.block_on(switchboard_daemon::rotate_vault_key(&config, paths))?;
+            let json = serde_json::json!({ "resealed": rows });
+            let rows = count(usize::try_from(rows).unwrap_or(usize::MAX), "row");
+            context.output.show(&json, |_| format!("made a new key, and resealed {rows}"))?;
         }
     }
     Ok(Exit::Ok)

@@ -83,8 +83,9 @@ fn what_is_set_of_a_pushed_bundle_stays() {
     home.run(&["bundle", "push", "b", "--prefix", "p"]);
     assert_eq!(text(&home, "p__t"), "again hush");
     home.run(&["stop"]);
-    let database = std::fs::read(home.path("s/store.db")).unwrap_or_default();
-    assert!(!String::from_utf8_lossy(&database).contains("hush"), "it is sealed");
+    let database = std::fs::read(home.path("s/default/store.db")).unwrap();
+    let database = String::from_utf8_lossy(&database);
+    assert!(database.contains("$sealed") && !database.contains("hush"), "it is sealed");
 }
 
 /// One request of GraphQL of whoever runs the daemon.

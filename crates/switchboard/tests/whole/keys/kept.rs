@@ -423,3 +423,34 @@ pub(super) fn tenants_sync() {
     wait("it to be gone", || !functions(&home).contains("ghost"));
     assert!(functions(&home).contains("echo"));
 }
+
+/// The key in the state directory is another one afterwards, and opens everything.
+#[test]
+fn the_key_of_secrets_is_rotated_by_command() {
+    let home = Home::new("");
+    bring(&home, &["acme"]);
+    home.run(&["store", "reseal"]);
+    let key = || std::fs::read(home.path("s/default/vault.key")).unwrap();
+    let (before, sealed) = (key(), kept(&home));
+    home.start();
+    let refused = home.switchboard(&["store", "rotate-key"]).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("knows the old key"), "{said}");
+    home.run(&["stop"]);
+    assert!(home.run(&["store", "rotate-key"]).contains("resealed 1 row"));
+    assert!(key() != before && kept(&home) != sealed && kept(&home).contains("$sealed"));
+    assert!(!home.path("s/default/vault.key.former").exists());
+    home.start();
+    assert!(list(&home, "acme").contains("mine__echo"));
+    home.run(&["stop"]);
+    // One that was cut short after the key was replaced has lost nothing, and is brought to its end.
+    std::fs::rename(home.path("s/default/vault.key"), home.path("s/default/vault.key.former"))
+        .unwrap();
+    home.start();
+    assert!(list(&home, "acme").contains("mine__echo"));
+    home.run(&["stop"]);
+    home.run(&["store", "rotate-key"]);
+    assert!(!home.path("s/default/vault.key.former").exists());
+    home.start();
+    assert!(list(&home, "acme").contains("mine__echo"));
+}
