@@ -21,7 +21,7 @@ macro_rules! world {
 pub(super) struct New {
     /// The directory to make, whose name is that of the bundle
     path: PathBuf,
-    /// Write it in Python [default]
+    /// Write it in Python, as where no language is named
     #[arg(long, group = "language")]
     python: bool,
     /// Write it in Rust, as a WebAssembly component
